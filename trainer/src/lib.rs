@@ -1,1 +1,17 @@
-//! placeholder
+//! Training side of ser-edge: labelled recordings in, a model bundle and result tables out.
+//!
+//! The stages are types, so that one cannot be left out: a [`corpus::Corpus`] (who says what with which
+//! emotion, and where the recording lies) becomes a [`table::FeatureTable`] (one row of features per
+//! utterance), and a table becomes a trained model.
+//!
+//! Every stage is a subcommand of `ser-train` (see [`cli`]) and a library call.
+#![recursion_limit = "256"]
+
+pub mod atomic;
+
+pub mod corpus;
+pub mod error;
+pub mod progress;
+pub mod table;
+
+pub use error::Error;

@@ -1,0 +1,16 @@
+//! The crate's error: one variant per stage, each the stage's own enum.
+
+use crate::corpus::CorpusError;
+use crate::table::TableError;
+
+/// Whatever can stop a `ser-train` command. The message names the file, row or field at fault.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A corpus could not be read, understood or written.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// A feature table could not be read, understood or written.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
