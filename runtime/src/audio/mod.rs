@@ -1,0 +1,250 @@
+//! Recordings: WAV, FLAC and headerless PCM in, mono `f32` samples out.
+//!
+//! WAV may hold 8-, 16-, 24- or 32-bit integers, 32- or 64-bit floats, A-law or µ-law; FLAC up to 32 bits. An integer of `b` bits
+//! becomes `v / (2^(b-1) - 1)` (so a 16-bit sample is divided by 32767, as the feature specification asks, section 2), floats are
+//! taken as they are. Several channels are summed in `f32` in channel order and divided by their number. Nothing is resampled: the
+//! feature extractor works at the recording's own rate.
+
+mod decode;
+mod raw;
+
+pub use raw::{RawEncoding, RawFormat};
+
+use std::io::{Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use symphonia::core::io::{MediaSource, MediaSourceStream};
+
+/// Lowest sampling rate that the feature extractor takes, in Hz.
+pub const MIN_SAMPLE_RATE: u32 = 8_000;
+/// Highest sampling rate that the feature extractor takes, in Hz.
+pub const MAX_SAMPLE_RATE: u32 = 96_000;
+/// Longest recording that is decoded, in seconds. An utterance lasts seconds; a limit keeps a hostile file from filling the memory.
+pub const MAX_DURATION_S: u32 = 3_600;
+
+/// A decoded recording, mixed to one channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pcm {
+    /// Sampling rate in Hz, [`MIN_SAMPLE_RATE`] to [`MAX_SAMPLE_RATE`].
+    pub sample_rate: u32,
+    /// Channels in the source, at least 1.
+    pub channels: u16,
+    /// Mono samples, nominally -1 to 1, never empty, all finite.
+    pub samples: Vec<f32>,
+}
+
+impl Pcm {
+    /// Length in seconds.
+    pub fn duration_s(&self) -> f64 {
+        self.samples.len() as f64 / f64::from(self.sample_rate)
+    }
+}
+
+/// Why a recording could not be read. Every message names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum AudioError {
+    /// The file could not be opened or read.
+    #[error("{file}: cannot read it: {source}")]
+    Io {
+        /// The recording.
+        file: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A folder was given where a recording was expected.
+    #[error("{file}: is a folder, not a recording")]
+    Folder {
+        /// The folder.
+        file: String,
+    },
+    /// The content is neither WAV nor FLAC, whatever the name says.
+    #[error(
+        "{file}: not a WAV or FLAC recording (it starts with {found}); convert it, for example with `ffmpeg -i INPUT output.wav`"
+    )]
+    NotAudio {
+        /// The recording.
+        file: String,
+        /// Its first bytes, escaped.
+        found: String,
+    },
+    /// A WAV or FLAC variant that is not decoded here.
+    #[error(
+        "{file}: {reason}; convert it to 16-bit PCM, for example with `ffmpeg -i INPUT -c:a pcm_s16le output.wav`"
+    )]
+    Unsupported {
+        /// The recording.
+        file: String,
+        /// The variant.
+        reason: String,
+    },
+    /// The content breaks its own format.
+    #[error("{file}: damaged: {reason}")]
+    Malformed {
+        /// The recording.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file ends inside its header.
+    #[error("{file}: truncated: it ends before its first sample")]
+    TruncatedHeader {
+        /// The recording.
+        file: String,
+    },
+    /// The file holds fewer samples than its header declares.
+    #[error(
+        "{file}: truncated: its header declares {declared} samples per channel, {decoded} are there"
+    )]
+    Truncated {
+        /// The recording.
+        file: String,
+        /// Samples per channel that could be decoded.
+        decoded: u64,
+        /// Samples per channel that the header declares.
+        declared: u64,
+    },
+    /// The header declares zero samples.
+    #[error("{file}: holds no samples")]
+    Empty {
+        /// The recording.
+        file: String,
+    },
+    /// A floating-point sample is NaN or infinite.
+    #[error(
+        "{file}: sample {index} (counted from 0, per channel) is not a finite number; the file is damaged or was written by a faulty program"
+    )]
+    NonFinite {
+        /// The recording.
+        file: String,
+        /// Index of the first such sample in its channel.
+        index: usize,
+    },
+    /// The sampling rate is outside what the feature extractor takes.
+    #[error(
+        "{file}: sampling rate {rate} Hz is not supported ({MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz are); resample it, for example with `ffmpeg -i INPUT -ar 48000 output.wav`"
+    )]
+    SampleRate {
+        /// The recording.
+        file: String,
+        /// The rate that its header declares, in Hz.
+        rate: u32,
+    },
+    /// The recording is longer than [`MAX_DURATION_S`].
+    #[error("{file}: longer than {MAX_DURATION_S} s; cut it into utterances first")]
+    TooLong {
+        /// The recording.
+        file: String,
+    },
+}
+
+/// Decodes the WAV or FLAC recording at `path`. The format is found from the content, not from the name.
+///
+/// # Errors
+/// See [`AudioError`]; among them are a missing file, text named `.wav`, fewer samples than declared, no samples, NaN samples and a
+/// sampling rate outside [`MIN_SAMPLE_RATE`]..=[`MAX_SAMPLE_RATE`].
+pub fn read_audio(path: &Path) -> Result<Pcm, AudioError> {
+    let file = path.display().to_string();
+    let io = |source| AudioError::Io {
+        file: path.display().to_string(),
+        source,
+    };
+    let source = std::fs::File::open(path).map_err(io)?;
+    if source.metadata().map_err(io)?.is_dir() {
+        return Err(AudioError::Folder { file });
+    }
+    guarded(&file, Box::new(source))
+}
+
+/// Decodes a WAV or FLAC recording held in memory; `name` stands for the file in errors.
+///
+/// # Errors
+/// As [`read_audio`].
+pub fn decode_audio(bytes: &[u8], name: &str) -> Result<Pcm, AudioError> {
+    guarded(name, Box::new(Cursor::new(bytes)))
+}
+
+/// Reads WAV or FLAC (`raw` is `None`) or headerless PCM from a stream such as standard input until it ends; `name` stands for the
+/// file in errors.
+///
+/// # Errors
+/// As [`read_audio`].
+pub fn read_stream(
+    mut stream: impl Read,
+    raw: Option<RawFormat>,
+    name: &str,
+) -> Result<Pcm, AudioError> {
+    let limit = match raw {
+        Some(format) => format.byte_limit(),
+        // The largest recording that passes the other limits: 8 bytes a sample, 8 channels.
+        None => u64::from(MAX_DURATION_S) * u64::from(MAX_SAMPLE_RATE) * 64,
+    };
+    let mut bytes = Vec::new();
+    stream
+        .by_ref()
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| AudioError::Io {
+            file: name.to_owned(),
+            source,
+        })?;
+    if bytes.len() as u64 > limit {
+        return Err(AudioError::TooLong {
+            file: name.to_owned(),
+        });
+    }
+    match raw {
+        Some(format) => raw::decode(&bytes, format, name),
+        None => decode_audio(&bytes, name),
+    }
+}
+
+/// The decoder is someone else's code fed with bytes from anywhere: a panic in it becomes an error.
+fn guarded<'s>(file: &str, source: Box<dyn MediaSource + 's>) -> Result<Pcm, AudioError> {
+    catch_unwind(AssertUnwindSafe(|| {
+        decode::decode(file, MediaSourceStream::new(source, Default::default()))
+    }))
+    .unwrap_or_else(|_| {
+        Err(AudioError::Malformed {
+            file: file.to_owned(),
+            reason: "the decoder could not make sense of it".to_owned(),
+        })
+    })
+}
+
+/// Refuses a rate that the extractor does not take.
+fn check_rate(file: &str, rate: u32) -> Result<(), AudioError> {
+    if (MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(&rate) {
+        Ok(())
+    } else {
+        Err(AudioError::SampleRate {
+            file: file.to_owned(),
+            rate,
+        })
+    }
+}
+
+/// Refuses an empty recording and one with a NaN or an infinity.
+fn finished(
+    file: &str,
+    sample_rate: u32,
+    channels: u16,
+    samples: Vec<f32>,
+) -> Result<Pcm, AudioError> {
+    if samples.is_empty() {
+        return Err(AudioError::Empty {
+            file: file.to_owned(),
+        });
+    }
+    if let Some(index) = samples.iter().position(|v| !v.is_finite()) {
+        return Err(AudioError::NonFinite {
+            file: file.to_owned(),
+            index,
+        });
+    }
+    Ok(Pcm {
+        sample_rate,
+        channels,
+        samples,
+    })
+}
