@@ -8,7 +8,7 @@
 #![recursion_limit = "256"]
 
 pub mod atomic;
-
+pub mod cli;
 pub mod corpus;
 pub mod error;
 pub mod progress;

@@ -1,2 +1,5 @@
-//! placeholder
-fn main(){}
+//! `ser-train`: corpora, feature tables, training, evaluation and export. See `ser-train --help`.
+
+fn main() -> std::process::ExitCode {
+    ser_trainer::cli::main()
+}

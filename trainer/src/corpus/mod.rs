@@ -3,9 +3,16 @@
 //! A corpus is a CSV file with the columns `path,corpus,speaker,session,gender,emotion` (session and gender
 //! may be empty). Relative paths start from the folder of that file.
 
-use std::collections::HashMap;
+mod emodb;
+mod import;
+mod manifest;
+mod ravdess;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+
+pub use import::{CorpusFormat, Import, ImportOptions, import};
 
 /// One labelled recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +75,32 @@ pub enum CorpusError {
         column: Option<&'static str>,
         /// What is wrong.
         message: String,
+    },
+    /// A recording is there more than once.
+    #[error("{}: {message}", path.display())]
+    Duplicate {
+        /// The folder.
+        path: PathBuf,
+        /// Which recordings.
+        message: String,
+    },
+    /// An audio file that the layout does not know, where that is not allowed.
+    #[error("{}: {reason} (refused by --strict)", path.display())]
+    UnknownFile {
+        /// The file.
+        path: PathBuf,
+        /// Why it is not one of the corpus.
+        reason: String,
+    },
+    /// A label was asked for that does not occur.
+    #[error("{}: no recording has the label \"{label}\"; the labels are: {found}", path.display())]
+    UnknownLabel {
+        /// The file or folder.
+        path: PathBuf,
+        /// The label.
+        label: String,
+        /// The labels that occur.
+        found: String,
     },
     /// Nothing to work with.
     #[error("{}: {message}", path.display())]
@@ -165,6 +198,57 @@ impl Corpus {
             csv.flush()
         })
         .map_err(io)
+    }
+
+    /// Counts by label and speaker as a text table, labels across, with totals.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let labels: BTreeSet<&str> = self.utterances.iter().map(|u| u.emotion.as_str()).collect();
+        let mut counts: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+        for u in &self.utterances {
+            *counts
+                .entry(&u.speaker)
+                .or_default()
+                .entry(&u.emotion)
+                .or_insert(0) += 1;
+        }
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        let header = ["speaker"]
+            .into_iter()
+            .chain(labels.iter().copied())
+            .chain(["all"]);
+        rows.push(header.map(str::to_owned).collect());
+        let line = |name: &str, count: &dyn Fn(&str) -> usize| {
+            let numbers: Vec<usize> = labels.iter().map(|l| count(l)).collect();
+            let all = numbers.iter().sum::<usize>();
+            let cells = numbers.iter().chain([&all]).map(usize::to_string);
+            [name.to_owned()]
+                .into_iter()
+                .chain(cells)
+                .collect::<Vec<_>>()
+        };
+        for (speaker, of) in &counts {
+            rows.push(line(speaker, &|l| of.get(l).copied().unwrap_or(0)));
+        }
+        rows.push(line("all", &|l| {
+            self.utterances.iter().filter(|u| u.emotion == l).count()
+        }));
+        let widths: Vec<usize> = (0..rows[0].len())
+            .map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0))
+            .collect();
+        let mut text = String::new();
+        for row in rows {
+            for (c, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                let padded = if c == 0 {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("  {cell:>width$}")
+                };
+                text.push_str(&padded);
+            }
+            text.push('\n');
+        }
+        text
     }
 
     /// Where the recording lies.

@@ -52,23 +52,23 @@ impl PartialTable {
     /// [`TableError::MissingColumn`] where no row has a speaker (or an emotion, or a path),
     /// [`TableError::MissingField`] where some row has none, and what the type's promises ask.
     pub fn into_table(self, path: &Path) -> Result<FeatureTable, TableError> {
-        let fields: [(&'static str, fn(&PartialMeta) -> &Option<String>); 3] = [
-            ("path", |m| &m.path),
-            ("speaker", |m| &m.speaker),
-            ("emotion", |m| &m.emotion),
-        ];
-        for (field, get) in fields {
+        for field in ["path", "speaker", "emotion"] {
+            let unknown = |m: &PartialMeta| match field {
+                "path" => m.path.is_none(),
+                "speaker" => m.speaker.is_none(),
+                _ => m.emotion.is_none(),
+            };
             let hint = format!(
                 "; ser-train import can take it from another column (--column {field}=NAME), a manifest (--manifest) or the file name (--from-path)"
             );
-            if self.meta.iter().all(|m| get(m).is_none()) {
+            if self.meta.iter().all(unknown) {
                 return Err(TableError::MissingColumn {
                     path: path.to_owned(),
                     column: field.to_owned(),
                     hint,
                 });
             }
-            if let Some(row) = self.meta.iter().position(|m| get(m).is_none()) {
+            if let Some(row) = self.meta.iter().position(unknown) {
                 return Err(TableError::MissingField {
                     path: path.to_owned(),
                     row: row + 1,

@@ -1,0 +1,53 @@
+//! The command line: one file per subcommand; this one only dispatches.
+
+mod corpus;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Labelled recordings in, an emotion recogniser out.
+#[derive(Debug, Parser)]
+#[command(name = "ser-train", version, about, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the labelled recordings of a folder in a corpus file
+    Corpus(corpus::Args),
+}
+
+/// Runs the command that the process arguments ask for.
+///
+/// Exit status: 0 on success, 1 on an error (printed with its causes on standard error), 2 on wrong usage.
+#[must_use]
+pub fn main() -> ExitCode {
+    let result: Result<(), crate::Error> = match Cli::parse().command {
+        Command::Corpus(args) => corpus::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The error and, indented, those of its causes that its own message does not already contain.
+fn print_error(error: &dyn std::error::Error) {
+    let mut printed = error.to_string();
+    eprintln!("error: {printed}");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !printed.contains(&text) {
+            eprintln!("  because: {text}");
+            printed = text;
+        }
+        cause = inner.source();
+    }
+}
