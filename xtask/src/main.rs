@@ -1,2 +1,56 @@
-//! placeholder
-fn main(){}
+//! `cargo xtask …`: the project's automation.
+//!
+//! * `demo`   the main job, end to end, on synthetic voices
+//! * `test`   installs what the tests need and runs everything that CI runs
+//! * `parity` the table of our features against openSMILE's
+
+mod demo;
+mod setup;
+mod shell;
+mod suite;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  demo            build, make a small corpus of synthetic voices, and run
+                  corpus -> extract -> fit -> verify -> predict on it
+  test            install what the tests need, then format check, lints, tests, docs
+  setup           only install what the tests need
+  parity [ARGS]   our 1582 features against openSMILE's, by group and file
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    if !rest.is_empty() && command != "parity" {
+        eprintln!(
+            "xtask {command}: unexpected argument `{}`\n\n{USAGE}",
+            rest[0]
+        );
+        return ExitCode::from(2);
+    }
+    let outcome = match command.as_str() {
+        "demo" => demo::run_demo(),
+        "test" => suite::run(),
+        "setup" => setup::test_tools().map(drop),
+        "parity" => suite::parity(&rest),
+        "" | "help" | "-h" | "--help" => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        other => {
+            eprintln!("xtask: no command `{other}`\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask {command}: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

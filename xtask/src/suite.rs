@@ -1,0 +1,88 @@
+//! `cargo xtask test`: everything that CI runs, in the order in which a fault is cheapest to find.
+
+use crate::setup;
+use crate::shell::{self, Result, cargo};
+use std::process::Command;
+use std::time::Instant;
+
+/// One set of features for every step, so that the heavy dependencies are compiled once:
+/// the defaults and the GPU path, which the tests drive on a software Vulkan driver.
+const FEATURES: [&str; 3] = ["--workspace", "--features", "ser-trainer/gpu"];
+
+fn workspace(subcommand: &str) -> Command {
+    let mut command = cargo();
+    command
+        .args([subcommand, "--release", "--locked"])
+        .args(FEATURES);
+    command
+}
+
+/// Runs the whole suite.
+pub fn run() -> Result<()> {
+    let start = Instant::now();
+    shell::run(cargo().args(["fmt", "--all", "--check"]))?;
+    let tools = setup::test_tools()?;
+
+    // The small crates must compile in each layer of their features.
+    for (package, features) in [
+        ("ser-features", ""),
+        ("ser-features", "alloc"),
+        ("ser-features", "std"),
+        ("ser-runtime", ""),
+        ("ser-runtime", "std"),
+    ] {
+        check_alone(package, features)?;
+    }
+
+    shell::run(workspace("clippy").args(["--all-targets", "--", "-D", "warnings"]))?;
+    // The binaries first: the end-to-end tests run them.
+    shell::run(workspace("build").arg("--bins"))?;
+    let mut tests = workspace("test");
+    tools.apply(&mut tests);
+    shell::run(&mut tests)?;
+    shell::run(
+        workspace("doc")
+            .arg("--no-deps")
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    println!(
+        "everything passed in {:.0} s",
+        start.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+fn check_alone(package: &str, features: &str) -> Result<()> {
+    shell::run(cargo().args([
+        "check",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--lib",
+        "--package",
+        package,
+        "--no-default-features",
+        "--features",
+        features,
+    ]))
+}
+
+/// `cargo xtask parity`: the features crate's own comparison with openSMILE.
+pub fn parity(arguments: &[String]) -> Result<()> {
+    shell::run(
+        cargo()
+            .args([
+                "run",
+                "--quiet",
+                "--release",
+                "--package",
+                "ser-features",
+                "--features",
+                "std",
+                "--example",
+                "parity",
+                "--",
+            ])
+            .args(arguments),
+    )
+}
