@@ -7,6 +7,9 @@ use crate::table::TableError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The command line asks for something that does not exist.
+    #[error("{0}")]
+    Usage(String),
     /// A corpus could not be read, understood or written.
     #[error(transparent)]
     Corpus(#[from] CorpusError),

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand; this one only dispatches.
 
 mod corpus;
+mod import;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,8 @@ struct Cli {
 enum Command {
     /// List the labelled recordings of a folder in a corpus file
     Corpus(corpus::Args),
+    /// Read a feature table made elsewhere (openSMILE CSV or ARFF, any CSV or Parquet)
+    Import(import::Args),
 }
 
 /// Runs the command that the process arguments ask for.
@@ -27,6 +30,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let result: Result<(), crate::Error> = match Cli::parse().command {
         Command::Corpus(args) => corpus::run(args),
+        Command::Import(args) => import::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

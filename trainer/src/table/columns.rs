@@ -58,14 +58,14 @@ impl MetaField {
     /// Names that other tools use for the field.
     const fn aliases(self) -> &'static [&'static str] {
         match self {
-            Self::Path => &["file", "filename", "file_name", "name", "wav", "audio"],
+            Self::Path => &["file", "filename", "file_name", "name"],
             Self::Corpus => &["database", "dataset"],
             Self::Speaker => &["speaker_id", "spk", "actor", "subject"],
             Self::Session => &["session_id"],
             Self::Gender => &["sex"],
             Self::Emotion => &["label", "class", "emo"],
-            Self::SampleRate => &["rate", "sampling_rate"],
-            Self::DurationS => &["duration"],
+            Self::SampleRate => &["sampling_rate"],
+            Self::DurationS => &[],
         }
     }
 }
@@ -103,10 +103,11 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Gives each column its role: by `map` first, then by the field's own name, then by an alias.
+    /// A first column without a name is the row index that data frames write, and is passed over.
     pub fn new(path: &Path, columns: Vec<String>, map: &ColumnMap) -> Result<Self, TableError> {
         let mut position: HashMap<&str, usize> = HashMap::new();
         for (i, name) in columns.iter().enumerate() {
-            if name.is_empty() {
+            if name.is_empty() && i > 0 {
                 return Err(TableError::Malformed {
                     path: path.to_owned(),
                     message: format!("column {} has no name in the header", i + 1),
@@ -156,7 +157,8 @@ impl Layout {
         for (i, name) in columns.iter().enumerate() {
             roles.push(if let Some(&field) = field_of.get(&i) {
                 Role::Meta(field)
-            } else if map.drop.contains(name)
+            } else if name.is_empty()
+                || map.drop.contains(name)
                 || POSITION_COLUMNS
                     .iter()
                     .any(|p| p.eq_ignore_ascii_case(name))

@@ -4,8 +4,10 @@
 //! may be of any width. Every value is finite and every row has a speaker and an emotion: a
 //! [`FeatureTable`] that breaks this cannot be read or written.
 
+mod arff;
 mod columns;
 mod csv;
+mod import;
 mod parquet;
 mod rows;
 
@@ -15,6 +17,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub use columns::{ColumnMap, MetaField};
+pub use import::{ImportOptions, Imported, Join, import};
 pub use rows::{PartialMeta, PartialTable};
 
 /// Where the feature columns of a table come from.
@@ -192,6 +195,33 @@ pub enum TableError {
         /// What to do about it.
         hint: String,
     },
+    /// The table says one thing of a row and the manifest (or the path) another.
+    #[error(
+        "{}: row {row}: the {field} is \"{old}\" in the table, but \"{new}\" in {source_name}; to go by the latter, drop the column",
+        path.display()
+    )]
+    Conflict {
+        /// The table.
+        path: PathBuf,
+        /// The row.
+        row: usize,
+        /// The field.
+        field: &'static str,
+        /// What the table says.
+        old: String,
+        /// What the other says.
+        new: String,
+        /// The other.
+        source_name: String,
+    },
+    /// The table cannot be joined with what is to complete it.
+    #[error("{}: {message}", path.display())]
+    Join {
+        /// The table.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
     /// The table breaks what [`FeatureTable`] promises (a defect of the caller, found before writing).
     #[error("{}: the table is inconsistent: {message}", path.display())]
     Inconsistent {
@@ -207,6 +237,7 @@ pub enum TableError {
 enum Format {
     Parquet,
     Csv,
+    Arff,
 }
 
 impl Format {
@@ -218,6 +249,7 @@ impl Format {
         match extension.as_deref() {
             Some("parquet") => Ok(Self::Parquet),
             Some("csv" | "tsv") => Ok(Self::Csv),
+            Some("arff") => Ok(Self::Arff),
             _ => Err(TableError::UnknownFormat {
                 path: path.to_owned(),
             }),
@@ -245,6 +277,9 @@ impl FeatureTable {
         match Format::of(path)? {
             Format::Parquet => parquet::write(self, path),
             Format::Csv => csv::write(self, path),
+            Format::Arff => Err(TableError::ReadOnlyFormat {
+                path: path.to_owned(),
+            }),
         }
     }
 

@@ -43,15 +43,22 @@ impl PartialTable {
         match Format::of(path)? {
             Format::Parquet => super::parquet::read(path, map),
             Format::Csv => super::csv::read(path, map),
+            Format::Arff => super::arff::read(path, map),
         }
     }
 
-    /// The finished table.
+    /// The finished table. If no row names its recording, each is named after the table's file and the row.
     ///
     /// # Errors
-    /// [`TableError::MissingColumn`] where no row has a speaker (or an emotion, or a path),
-    /// [`TableError::MissingField`] where some row has none, and what the type's promises ask.
-    pub fn into_table(self, path: &Path) -> Result<FeatureTable, TableError> {
+    /// [`TableError::MissingColumn`] where no row has a speaker (or an emotion), [`TableError::MissingField`]
+    /// where some row has none (or no path, though others do), and what the type's promises ask.
+    pub fn into_table(mut self, path: &Path) -> Result<FeatureTable, TableError> {
+        if self.meta.iter().all(|m| m.path.is_none()) {
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            for (i, m) in self.meta.iter_mut().enumerate() {
+                m.path = Some(format!("{file}#{}", i + 1));
+            }
+        }
         for field in ["path", "speaker", "emotion"] {
             let unknown = |m: &PartialMeta| match field {
                 "path" => m.path.is_none(),

@@ -1,0 +1,328 @@
+//! Foreign tables made whole: speaker and emotion from a manifest or from the recording's name.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use regex_lite::Regex;
+
+use super::{ColumnMap, FeatureTable, MetaField, PartialMeta, PartialTable, TableError};
+use crate::Error;
+use crate::corpus::{Corpus, Utterance};
+
+/// How rows of the table find their lines in the manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Join {
+    /// By the recording: the same path, or else the same file name without folder and extension
+    #[default]
+    Name,
+    /// Row by row: the first row belongs to the manifest's first line, and both have as many
+    Order,
+}
+
+/// Where the fields come from that the table itself lacks.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// Which column is what.
+    pub columns: ColumnMap,
+    /// A CSV file with path, speaker, emotion and, where known, corpus, session, gender.
+    pub manifest: Option<PathBuf>,
+    /// How its lines are found.
+    pub join: Join,
+    /// A pattern with groups named after fields, searched in each row's path.
+    pub from_path: Option<Regex>,
+    /// Corpus name of rows that have none; none means the table's file name.
+    pub corpus: Option<String>,
+    /// New names of labels; applied first.
+    pub map: BTreeMap<String, String>,
+    /// The labels to keep, by their new names; none means all.
+    pub labels: Option<BTreeSet<String>>,
+}
+
+/// A foreign table made whole.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// The table.
+    pub table: FeatureTable,
+    /// Columns of the file that were passed over.
+    pub ignored: Vec<String>,
+    /// Rows left out, by label.
+    pub left_out: BTreeMap<String, usize>,
+}
+
+/// Reads a table of any origin and fills in what it does not say of its rows.
+///
+/// What the table says itself stands; a manifest that says otherwise is an error, not a correction.
+///
+/// # Errors
+/// [`Error`] from the table or the manifest; a row that the manifest does not have or contradicts; a path
+/// that the pattern does not match; a speaker or emotion that nothing tells.
+pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, Error> {
+    let mut partial = PartialTable::read(path, &options.columns)?;
+    let ignored = std::mem::take(&mut partial.ignored);
+    if let Some(pattern) = &options.from_path {
+        fill_from_path(path, &mut partial.meta, pattern)?;
+    }
+    if let Some(file) = &options.manifest {
+        let manifest = Corpus::read(file)?;
+        fill_from_manifest(path, &mut partial.meta, file, &manifest, options.join)?;
+    }
+    let stem = path
+        .file_stem()
+        .map(|s| s.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let corpus = options.corpus.as_deref().unwrap_or(&stem);
+    for m in &mut partial.meta {
+        m.corpus.get_or_insert_with(|| corpus.to_owned());
+    }
+    let mut table = partial.into_table(path)?;
+    let left_out = select(path, &mut table, options)?;
+    Ok(Imported {
+        table,
+        ignored,
+        left_out,
+    })
+}
+
+/// Sets a field that nobody has set, or compares it with what stands there.
+fn fill(
+    path: &Path,
+    row: usize,
+    field: MetaField,
+    place: &mut Option<String>,
+    value: Option<&str>,
+    source: &str,
+) -> Result<(), TableError> {
+    match (place.as_deref(), value) {
+        (None, Some(new)) => *place = Some(new.to_owned()),
+        (Some(old), Some(new)) if old != new => {
+            return Err(TableError::Conflict {
+                path: path.to_owned(),
+                row,
+                field: field.name(),
+                old: old.to_owned(),
+                new: new.to_owned(),
+                source_name: source.to_owned(),
+            });
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn fill_from_path(
+    path: &Path,
+    meta: &mut [PartialMeta],
+    pattern: &Regex,
+) -> Result<(), TableError> {
+    let bad = |message: String| TableError::Join {
+        path: path.to_owned(),
+        message,
+    };
+    let mut fields = Vec::new();
+    for name in pattern.capture_names().flatten() {
+        match MetaField::from_name(name) {
+            Some(
+                f @ (MetaField::Corpus
+                | MetaField::Speaker
+                | MetaField::Session
+                | MetaField::Gender
+                | MetaField::Emotion),
+            ) => {
+                fields.push((f, name.to_owned()));
+            }
+            _ => {
+                return Err(bad(format!(
+                    "the pattern's group \"{name}\" is none of corpus, speaker, session, gender, emotion"
+                )));
+            }
+        }
+    }
+    if fields.is_empty() {
+        return Err(bad(
+            "the pattern has no named group, such as (?<speaker>[0-9]+)".to_owned(),
+        ));
+    }
+    for (i, m) in meta.iter_mut().enumerate() {
+        let row = i + 1;
+        let Some(recording) = m.path.clone() else {
+            return Err(bad(format!(
+                "row {row} has no path that the pattern could be searched in"
+            )));
+        };
+        let Some(found) = pattern.captures(&recording) else {
+            return Err(bad(format!(
+                "row {row}: the pattern does not match the path {recording:?}"
+            )));
+        };
+        for (field, name) in &fields {
+            let value = found.name(name).map(|m| m.as_str());
+            fill(
+                path,
+                row,
+                *field,
+                place(m, *field),
+                value,
+                "the path's name",
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The text fields that a manifest or a pattern may fill.
+fn place(meta: &mut PartialMeta, field: MetaField) -> &mut Option<String> {
+    match field {
+        MetaField::Corpus => &mut meta.corpus,
+        MetaField::Speaker => &mut meta.speaker,
+        MetaField::Session => &mut meta.session,
+        MetaField::Gender => &mut meta.gender,
+        MetaField::Emotion => &mut meta.emotion,
+        MetaField::Path | MetaField::SampleRate | MetaField::DurationS => &mut meta.path,
+    }
+}
+
+fn fill_from_manifest(
+    path: &Path,
+    meta: &mut [PartialMeta],
+    file: &Path,
+    manifest: &Corpus,
+    join: Join,
+) -> Result<(), TableError> {
+    let bad = |message: String| TableError::Join {
+        path: path.to_owned(),
+        message,
+    };
+    let lines: Vec<&Utterance> = match join {
+        Join::Order => {
+            if manifest.utterances.len() != meta.len() {
+                return Err(bad(format!(
+                    "the table has {} rows, the manifest {} has {}; row by row they must have as many",
+                    meta.len(),
+                    file.display(),
+                    manifest.utterances.len()
+                )));
+            }
+            manifest.utterances.iter().collect()
+        }
+        Join::Name => {
+            let index = NameIndex::new(manifest);
+            let find = |(i, m): (usize, &PartialMeta)| {
+                let row = i + 1;
+                let recording = m.path.as_deref().ok_or_else(|| {
+                    bad(format!("row {row} names no recording to look up in the manifest; if both are in one order, use --join order"))
+                })?;
+                index
+                    .find(recording)
+                    .map_err(|e| bad(format!("row {row}: {recording:?} {e} {}", file.display())))
+            };
+            meta.iter()
+                .enumerate()
+                .map(find)
+                .collect::<Result<_, _>>()?
+        }
+    };
+    let source = file.display().to_string();
+    for (i, (m, u)) in meta.iter_mut().zip(lines).enumerate() {
+        if join == Join::Order || m.path.is_none() {
+            m.path = Some(u.path.to_string_lossy().into_owned());
+        }
+        let corpus = Some(u.corpus.as_str()).filter(|c| !c.is_empty());
+        let known = [
+            (MetaField::Corpus, corpus),
+            (MetaField::Speaker, Some(u.speaker.as_str())),
+            (MetaField::Session, u.session.as_deref()),
+            (MetaField::Gender, u.gender.as_deref()),
+            (MetaField::Emotion, Some(u.emotion.as_str())),
+        ];
+        for (field, value) in known {
+            fill(path, i + 1, field, place(m, field), value, &source)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lines of a manifest by path and by file name.
+struct NameIndex<'a> {
+    by_path: HashMap<&'a Path, &'a Utterance>,
+    by_stem: HashMap<String, Vec<&'a Utterance>>,
+}
+
+impl<'a> NameIndex<'a> {
+    fn new(manifest: &'a Corpus) -> Self {
+        let mut by_stem: HashMap<String, Vec<&Utterance>> = HashMap::new();
+        for u in &manifest.utterances {
+            by_stem.entry(stem(&u.path)).or_default().push(u);
+        }
+        Self {
+            by_path: manifest
+                .utterances
+                .iter()
+                .map(|u| (u.path.as_path(), u))
+                .collect(),
+            by_stem,
+        }
+    }
+
+    fn find(&self, recording: &str) -> Result<&'a Utterance, String> {
+        let path = Path::new(recording);
+        if let Some(u) = self.by_path.get(path) {
+            return Ok(u);
+        }
+        match self.by_stem.get(&stem(path)).map(Vec::as_slice) {
+            Some([one]) => Ok(one),
+            Some(many) => Err(format!("fits {} lines of", many.len())),
+            None => Err("is not in".to_owned()),
+        }
+    }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem()
+        .map(|s| s.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// Renames and selects labels; one that does not occur is refused.
+fn select(
+    path: &Path,
+    table: &mut FeatureTable,
+    options: &ImportOptions,
+) -> Result<BTreeMap<String, usize>, TableError> {
+    let check = |asked: Vec<&String>, there: &[String]| match asked
+        .into_iter()
+        .find(|a| !there.contains(a))
+    {
+        None => Ok(()),
+        Some(label) => Err(TableError::Join {
+            path: path.to_owned(),
+            message: format!(
+                "no row has the label \"{label}\"; the labels are: {}",
+                there.join(", ")
+            ),
+        }),
+    };
+    check(options.map.keys().collect(), &table.labels())?;
+    for m in &mut table.meta {
+        if let Some(new) = options.map.get(&m.emotion) {
+            m.emotion.clone_from(new);
+        }
+    }
+    let mut left_out = BTreeMap::new();
+    if let Some(keep) = &options.labels {
+        check(keep.iter().collect(), &table.labels())?;
+        let width = table.names.len();
+        let (mut values, mut meta) = (Vec::new(), Vec::new());
+        for (m, row) in table.meta.drain(..).zip(table.values.chunks_exact(width)) {
+            if keep.contains(&m.emotion) {
+                values.extend_from_slice(row);
+                meta.push(m);
+            } else {
+                *left_out.entry(m.emotion).or_insert(0) += 1;
+            }
+        }
+        table.rows = meta.len();
+        table.values = values;
+        table.meta = meta;
+    }
+    Ok(left_out)
+}
