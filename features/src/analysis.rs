@@ -1,0 +1,83 @@
+//! From one frame of each stream to its low-level descriptors.
+
+use crate::fft::{self, Twiddles};
+use crate::frame::Geometry;
+use crate::layout::{Scratch, Tables};
+use crate::mel::{self, LOG_BANDS, LOG_EDGES, MFCC_BANDS, MFCC_EDGES, MelBank};
+use crate::mfcc::{self, MFCC};
+use crate::pitch::{Candidate, SubharmonicSum};
+use crate::resample::Resampler;
+use crate::spline::{self, Spline};
+use crate::{loudness, lpc, lsp, window};
+
+/// Descriptors of stream A: loudness, 15 MFCC, 8 log-mel bands, 8 LSP.
+pub(crate) const STREAM_A: usize = 1 + MFCC + LOG_BANDS + lpc::ORDER;
+
+/// Constants of the per-frame analysis that are too small for the caller's memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Analysis {
+    geometry: Geometry,
+    mfcc_bank: MelBank<MFCC_BANDS, MFCC_EDGES>,
+    log_bank: MelBank<LOG_BANDS, LOG_EDGES>,
+    lifter: [f32; MFCC],
+    resampler: Resampler,
+    harmonics: SubharmonicSum,
+}
+
+impl Analysis {
+    /// Fills the tables.
+    pub fn new(geometry: Geometry, tables: &mut Tables<'_>) -> Self {
+        window::hamming(tables.hamming);
+        window::gauss(tables.gauss);
+        fft::fill_table(geometry.fft_b, tables.twiddles);
+        mfcc::fill_table(tables.dct);
+        let resampler = Resampler::new(&geometry);
+        resampler.fill_table(&geometry, tables.resample);
+        Self {
+            mfcc_bank: MelBank::new(&geometry, mel::MFCC_HIGH_HZ, tables.mfcc_weights),
+            log_bank: MelBank::new(&geometry, mel::LOG_HIGH_HZ, tables.log_weights),
+            lifter: mfcc::lifter(),
+            resampler,
+            harmonics: SubharmonicSum::new(spline::fill_table(&geometry, tables.spline)),
+            geometry,
+        }
+    }
+
+    /// Descriptors of a stream A frame.
+    pub fn stream_a(&self, frame: &[f32], tables: &Tables<'_>, scratch: &mut Scratch<'_>) -> [f32; STREAM_A] {
+        let g = &self.geometry;
+        let data = &mut scratch.data[..g.fft_a];
+        window::emphasise_and_window(frame, tables.hamming, data);
+        data[g.frame_a..].fill(0.0);
+        let (re, im) = (&mut scratch.re[..g.bins_a()], &mut scratch.im[..g.bins_a()]);
+        fft::real_fft(Twiddles::new(g.fft_b, tables.twiddles), data, re, im);
+        let mag = &mut scratch.mag[..g.bins_a()];
+        fft::magnitude(re, im, mag);
+
+        let mut out = [0.0; STREAM_A];
+        out[0] = loudness::loudness(frame);
+        let mfcc = mfcc::mfcc(&self.mfcc_bank.apply(tables.mfcc_weights, mag), tables.dct, &self.lifter);
+        out[1..1 + MFCC].copy_from_slice(&mfcc);
+        let bands = mel::log_bands(&self.log_bank.apply(tables.log_weights, mag));
+        out[1 + MFCC..1 + MFCC + LOG_BANDS].copy_from_slice(&bands);
+        let resampled = &mut scratch.data[..g.resampled];
+        self.resampler.apply(tables.resample, re, im, resampled);
+        out[1 + MFCC + LOG_BANDS..].copy_from_slice(&lsp::lsp(&lpc::lpc(resampled)));
+        out
+    }
+
+    /// The best pitch candidate of a stream B frame (all 0 without one).
+    pub fn stream_b(&self, frame: &[f32], tables: &Tables<'_>, scratch: &mut Scratch<'_>) -> Candidate {
+        let g = &self.geometry;
+        let Scratch { data, re, im, mag } = scratch;
+        window::apply(frame, tables.gauss, data);
+        data[g.frame_b..].fill(0.0);
+        fft::real_fft(Twiddles::new(g.fft_b, tables.twiddles), data, re, im);
+        fft::magnitude(re, im, mag);
+        // the spectrum's real part serves as scratch, its imaginary part becomes the octave spectrum
+        Spline::new(g.bins_b(), tables.spline).apply(mag, re, im);
+        let sum = &mut mag[..];
+        self.harmonics.apply(im, sum);
+        self.harmonics.candidates(sum).first().copied().unwrap_or_default()
+    }
+}
