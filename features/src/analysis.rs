@@ -44,7 +44,12 @@ impl Analysis {
     }
 
     /// Descriptors of a stream A frame.
-    pub fn stream_a(&self, frame: &[f32], tables: &Tables<'_>, scratch: &mut Scratch<'_>) -> [f32; STREAM_A] {
+    pub fn stream_a(
+        &self,
+        frame: &[f32],
+        tables: &Tables<'_>,
+        scratch: &mut Scratch<'_>,
+    ) -> [f32; STREAM_A] {
         let g = &self.geometry;
         let data = &mut scratch.data[..g.fft_a];
         window::emphasise_and_window(frame, tables.hamming, data);
@@ -56,7 +61,11 @@ impl Analysis {
 
         let mut out = [0.0; STREAM_A];
         out[0] = loudness::loudness(frame);
-        let mfcc = mfcc::mfcc(&self.mfcc_bank.apply(tables.mfcc_weights, mag), tables.dct, &self.lifter);
+        let mfcc = mfcc::mfcc(
+            &self.mfcc_bank.apply(tables.mfcc_weights, mag),
+            tables.dct,
+            &self.lifter,
+        );
         out[1..1 + MFCC].copy_from_slice(&mfcc);
         let bands = mel::log_bands(&self.log_bank.apply(tables.log_weights, mag));
         out[1 + MFCC..1 + MFCC + LOG_BANDS].copy_from_slice(&bands);
@@ -67,7 +76,12 @@ impl Analysis {
     }
 
     /// The best pitch candidate of a stream B frame (all 0 without one).
-    pub fn stream_b(&self, frame: &[f32], tables: &Tables<'_>, scratch: &mut Scratch<'_>) -> Candidate {
+    pub fn stream_b(
+        &self,
+        frame: &[f32],
+        tables: &Tables<'_>,
+        scratch: &mut Scratch<'_>,
+    ) -> Candidate {
         let g = &self.geometry;
         let Scratch { data, re, im, mag } = scratch;
         window::apply(frame, tables.gauss, data);
@@ -78,6 +92,10 @@ impl Analysis {
         Spline::new(g.bins_b(), tables.spline).apply(mag, re, im);
         let sum = &mut mag[..];
         self.harmonics.apply(im, sum);
-        self.harmonics.candidates(sum).first().copied().unwrap_or_default()
+        self.harmonics
+            .candidates(sum)
+            .first()
+            .copied()
+            .unwrap_or_default()
     }
 }

@@ -4,7 +4,9 @@
 ///
 /// `out` is two shorter than `s` except for contours of one or two frames.
 pub(crate) fn delta(s: &[f32], out: &mut [f32]) {
-    let regress = |far_back: f32, back: f32, ahead: f32, far_ahead: f32| ((ahead - back) + 2.0 * (far_ahead - far_back)) / 10.0;
+    let regress = |far_back: f32, back: f32, ahead: f32, far_ahead: f32| {
+        ((ahead - back) + 2.0 * (far_ahead - far_back)) / 10.0
+    };
     let left = |n: usize, back: usize| s.get(n.saturating_sub(back)).copied().unwrap_or(0.0);
     let right = |n: usize| s.get(n).copied().unwrap_or(0.0);
     let head = out.len().min(2);

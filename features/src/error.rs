@@ -36,9 +36,16 @@ impl fmt::Display for ConfigError {
                 crate::MIN_SAMPLE_RATE,
                 crate::MAX_SAMPLE_RATE
             ),
-            Self::MaxFrames => f.write_str("max_frames is 0: give at least one pitch frame (10 ms)"),
-            Self::Memory { needed, given } => write!(f, "the extractor needs memory for {needed} floats, it got {given}"),
-            Self::OutOfMemory { needed } => write!(f, "no memory for {needed} floats: lower max_frames"),
+            Self::MaxFrames => {
+                f.write_str("max_frames is 0: give at least one pitch frame (10 ms)")
+            }
+            Self::Memory { needed, given } => write!(
+                f,
+                "the extractor needs memory for {needed} floats, it got {given}"
+            ),
+            Self::OutOfMemory { needed } => {
+                write!(f, "no memory for {needed} floats: lower max_frames")
+            }
         }
     }
 }
@@ -66,7 +73,9 @@ pub enum PushError {
 impl fmt::Display for PushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFinite { index } => write!(f, "sample {index} of the chunk is NaN or infinite"),
+            Self::NotFinite { index } => {
+                write!(f, "sample {index} of the chunk is NaN or infinite")
+            }
             Self::Full { taken } => write!(
                 f,
                 "the utterance is longer than max_frames allows: {taken} samples of this chunk were taken, finish() gives the features so far"
@@ -102,9 +111,15 @@ impl fmt::Display for FinishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooShort { samples, needed } => {
-                write!(f, "the utterance is too short: {samples} samples, at least {needed} (70 ms) are needed")
+                write!(
+                    f,
+                    "the utterance is too short: {samples} samples, at least {needed} (70 ms) are needed"
+                )
             }
-            Self::NotFinite { index } => write!(f, "feature {index} overflowed: samples must be on the scale -1..1"),
+            Self::NotFinite { index } => write!(
+                f,
+                "feature {index} overflowed: samples must be on the scale -1..1"
+            ),
             Self::Memory => f.write_str("the memory behind the extractor has shrunk"),
         }
     }

@@ -8,7 +8,9 @@ use crate::names::{BLOCKS, GROUP1_CONTOURS};
 use crate::pitch::PitchContour;
 use crate::smooth::Smoother;
 use crate::voice_quality::PeriodTracker;
-use crate::{ConfigError, FEATURE_COUNT, FeatureSet, Features, FinishError, LLD_COUNT, PushError, delta};
+use crate::{
+    ConfigError, FEATURE_COUNT, FeatureSet, Features, FinishError, LLD_COUNT, PushError, delta,
+};
 
 /// What an extractor is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +30,11 @@ impl Config {
             Some(g) if samples >= g.shortest() => (samples - g.frame_b) / g.hop,
             _ => 1,
         };
-        Self { sample_rate, max_frames, feature_set }
+        Self {
+            sample_rate,
+            max_frames,
+            feature_set,
+        }
     }
 }
 
@@ -70,7 +76,11 @@ impl<M: AsRef<[f32]> + AsMut<[f32]>> Extractor<M> {
             return Err(PushError::NotFinite { index });
         }
         let taken = self.state.push(self.memory.as_mut(), samples)?;
-        if taken < samples.len() { Err(PushError::Full { taken }) } else { Ok(()) }
+        if taken < samples.len() {
+            Err(PushError::Full { taken })
+        } else {
+            Ok(())
+        }
     }
 
     /// [`push`](Self::push) for 16-bit samples: x/32767.
@@ -84,7 +94,9 @@ impl<M: AsRef<[f32]> + AsMut<[f32]>> Extractor<M> {
             for (b, &s) in buffer.iter_mut().zip(chunk) {
                 *b = f32::from(s) / 32767.0;
             }
-            let taken = self.state.push(self.memory.as_mut(), &buffer[..chunk.len()])?;
+            let taken = self
+                .state
+                .push(self.memory.as_mut(), &buffer[..chunk.len()])?;
             done += taken;
             if taken < chunk.len() {
                 return Err(PushError::Full { taken: done });
@@ -148,7 +160,10 @@ impl<M: AsRef<[f32]> + AsMut<[f32]>> Extractor<M> {
         }
         let contours = self.memory.as_ref().get(self.state.layout.contours())?;
         let mut out = [0.0; LLD_COUNT];
-        for (o, contour) in out.iter_mut().zip(contours.chunks_exact(self.state.config.max_frames)) {
+        for (o, contour) in out
+            .iter_mut()
+            .zip(contours.chunks_exact(self.state.config.max_frames))
+        {
             *o = *contour.get(row)?;
         }
         Some(out)
@@ -164,7 +179,9 @@ impl Extractor<alloc::vec::Vec<f32>> {
     pub fn owned(config: Config) -> Result<Self, ConfigError> {
         let needed = memory_len(config.sample_rate, config.max_frames);
         let mut memory = alloc::vec::Vec::new();
-        memory.try_reserve_exact(needed).map_err(|_| ConfigError::OutOfMemory { needed })?;
+        memory
+            .try_reserve_exact(needed)
+            .map_err(|_| ConfigError::OutOfMemory { needed })?;
         memory.resize(needed, 0.0);
         Self::new(config, memory)
     }
@@ -192,13 +209,18 @@ struct State {
 
 impl State {
     fn new(config: Config, memory: &mut [f32]) -> Result<Self, ConfigError> {
-        let geometry = Geometry::new(config.sample_rate).ok_or(ConfigError::SampleRate { sample_rate: config.sample_rate })?;
+        let geometry = Geometry::new(config.sample_rate).ok_or(ConfigError::SampleRate {
+            sample_rate: config.sample_rate,
+        })?;
         if config.max_frames == 0 {
             return Err(ConfigError::MaxFrames);
         }
         let layout = Layout::new(&geometry, config.max_frames);
         let given = memory.len();
-        let mut regions = layout.split(memory).ok_or(ConfigError::Memory { needed: layout.total(), given })?;
+        let mut regions = layout.split(memory).ok_or(ConfigError::Memory {
+            needed: layout.total(),
+            given,
+        })?;
         Ok(Self {
             analysis: Analysis::new(geometry, &mut regions.tables),
             pitch: PitchContour::new(config.feature_set.voicing_threshold()),
@@ -238,7 +260,9 @@ impl State {
     /// Most samples that an utterance may have.
     fn capacity(&self) -> u64 {
         let g = &self.geometry;
-        (self.config.max_frames as u64).saturating_mul(g.hop as u64).saturating_add((g.frame_b + g.hop - 1) as u64)
+        (self.config.max_frames as u64)
+            .saturating_mul(g.hop as u64)
+            .saturating_add((g.frame_b + g.hop - 1) as u64)
     }
 
     /// Returns the number of samples taken.
@@ -249,7 +273,10 @@ impl State {
         let mut rest = &samples[..taken];
         while !rest.is_empty() {
             if self.filled == regions.samples.len() {
-                let keep = self.next_start().saturating_sub(self.geometry.history as u64).max(self.base);
+                let keep = self
+                    .next_start()
+                    .saturating_sub(self.geometry.history as u64)
+                    .max(self.base);
                 let drop = ((keep - self.base) as usize).min(self.filled);
                 regions.samples.copy_within(drop..self.filled, 0);
                 self.base = keep;
@@ -270,24 +297,43 @@ impl State {
     fn analyse(&mut self, regions: &mut Regions<'_>) {
         let index = self.frames;
         let at = (self.next_start() - self.base) as usize;
-        let Regions { tables, scratch, samples, contours, .. } = regions;
+        let Regions {
+            tables,
+            scratch,
+            samples,
+            contours,
+            ..
+        } = regions;
         let samples = &samples[..self.filled];
         let mut store = |row: usize, first: usize, values: &[f32]| {
-            let columns = contours.chunks_exact_mut(self.config.max_frames).skip(first);
+            let columns = contours
+                .chunks_exact_mut(self.config.max_frames)
+                .skip(first);
             for (column, &v) in columns.zip(values) {
                 column[row] = v;
             }
         };
 
-        let a = self.analysis.stream_a(&samples[at..at + self.geometry.frame_a], tables, scratch);
+        let a = self
+            .analysis
+            .stream_a(&samples[at..at + self.geometry.frame_a], tables, scratch);
         if let Some(smoothed) = self.smooth_a.push(&a) {
             store(index - 1, 0, &smoothed);
         }
-        let best = self.analysis.stream_b(&samples[at..at + self.geometry.frame_b], tables, scratch);
+        let best =
+            self.analysis
+                .stream_b(&samples[at..at + self.geometry.frame_b], tables, scratch);
         if let Some(pitch) = self.pitch.push(best) {
             let n = index as u64 - 1;
             let quality = self.tracker.push(n, pitch.f0, samples, self.base);
-            let row = [pitch.envelope, pitch.voicing, pitch.f0, quality.jitter_local, quality.jitter_ddp, quality.shimmer_local];
+            let row = [
+                pitch.envelope,
+                pitch.voicing,
+                pitch.f0,
+                quality.jitter_local,
+                quality.jitter_ddp,
+                quality.shimmer_local,
+            ];
             if let Some(smoothed) = self.smooth_b.push(&row) {
                 store(index - 2, STREAM_A, &smoothed);
             }
@@ -299,9 +345,16 @@ impl State {
         self.frames += 1;
     }
 
-    fn finish(&mut self, memory: &mut [f32], out: &mut [f32; FEATURE_COUNT]) -> Result<(), FinishError> {
+    fn finish(
+        &mut self,
+        memory: &mut [f32],
+        out: &mut [f32; FEATURE_COUNT],
+    ) -> Result<(), FinishError> {
         let (Some(last), true) = (self.smooth_b.repeat_last(), self.frames >= 2) else {
-            return Err(FinishError::TooShort { samples: self.samples(), needed: self.geometry.shortest() as u64 });
+            return Err(FinishError::TooShort {
+                samples: self.samples(),
+                needed: self.geometry.shortest() as u64,
+            });
         };
         let regions = self.layout.split(memory).ok_or(FinishError::Memory)?;
         let pitch_frames = self.frames - 1;
@@ -312,7 +365,11 @@ impl State {
         let (group1, group1_delta) = group1.split_at_mut(BLOCKS[1]);
         let (group2, group2_delta) = group2.split_at_mut(BLOCKS[3] - BLOCKS[2]);
 
-        for (c, contour) in regions.contours.chunks_exact_mut(self.config.max_frames).enumerate() {
+        for (c, contour) in regions
+            .contours
+            .chunks_exact_mut(self.config.max_frames)
+            .enumerate()
+        {
             if c >= STREAM_A {
                 contour[pitch_frames - 1] = last[c - STREAM_A];
             }
@@ -354,7 +411,10 @@ fn put_group2(contour: usize, block: &mut [f32], z: &mut [f32], relative: bool) 
         }
     }
     let values = functionals(&mut z[..kept], relative);
-    let left = values.iter().enumerate().filter(|(f, _)| !GROUP1_ONLY.contains(f));
+    let left = values
+        .iter()
+        .enumerate()
+        .filter(|(f, _)| !GROUP1_ONLY.contains(f));
     for (o, (_, &v)) in block[contour * GROUP2..][..GROUP2].iter_mut().zip(left) {
         *o = v;
     }

@@ -106,7 +106,13 @@ fn complex_fft(twiddles: Twiddles<'_>, data: [&mut [f32]; 2], other: [&mut [f32]
 }
 
 /// One Stockham pass: `length`/4 butterflies of four rows of `stride` values each.
-fn radix4(twiddles: Twiddles<'_>, length: usize, stride: usize, x: (&[f32], &[f32]), y: (&mut [f32], &mut [f32])) {
+fn radix4(
+    twiddles: Twiddles<'_>,
+    length: usize,
+    stride: usize,
+    x: (&[f32], &[f32]),
+    y: (&mut [f32], &mut [f32]),
+) {
     let quarter = length / 4;
     let step = twiddles.size / length;
     let row = quarter * stride;
@@ -163,6 +169,8 @@ pub(crate) fn magnitude(re: &[f32], im: &[f32], mag: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use super::*;
 
     #[test]
@@ -189,7 +197,9 @@ mod tests {
                         er += f64::from(v) * angle.cos();
                         ei += f64::from(v) * angle.sin();
                     }
-                    worst = worst.max((er - f64::from(re[k])).abs()).max((ei - f64::from(im[k])).abs());
+                    worst = worst
+                        .max((er - f64::from(re[k])).abs())
+                        .max((ei - f64::from(im[k])).abs());
                 }
                 // the transform of unit noise is about sqrt(N/3) per bin
                 assert!(worst < 1e-6 * (fft as f64).sqrt(), "size {fft}: {worst:e}");

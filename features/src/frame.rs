@@ -106,7 +106,11 @@ mod tests {
             (48_000, 1200, 2048, 2880, 4096, 480, 480),
         ] {
             let g = Geometry::new(fs).expect("supported rate");
-            assert_eq!((g.frame_a, g.fft_a, g.frame_b, g.fft_b, g.hop, g.hop_ceil), (na, fft_a, nb, fft_b, hop, hop_ceil), "{fs} Hz");
+            assert_eq!(
+                (g.frame_a, g.fft_a, g.frame_b, g.fft_b, g.hop, g.hop_ceil),
+                (na, fft_a, nb, fft_b, hop, hop_ceil),
+                "{fs} Hz"
+            );
             assert_eq!(g.resampled, 275, "{fs} Hz");
         }
         assert_eq!(Geometry::new(7_999), None);

@@ -26,7 +26,13 @@ pub(crate) fn functionals(z: &mut [f32], relative: bool) -> [f32; GROUP1] {
             (min, min_at) = (v, i);
         }
     }
-    let position = |i: usize| if relative { i as f32 / z.len() as f32 } else { i as f32 };
+    let position = |i: usize| {
+        if relative {
+            i as f32 / z.len() as f32
+        } else {
+            i as f32
+        }
+    };
     out[0] = position(max_at);
     out[1] = position(min_at);
 
@@ -61,7 +67,17 @@ pub(crate) fn functionals(z: &mut [f32], relative: bool) -> [f32; GROUP1] {
     }
 
     let [p01, q1, q2, q3, p99] = quantiles(z);
-    out[10..19].copy_from_slice(&[q1, q2, q3, q2 - q1, q3 - q2, q3 - q1, p01, p99, (p99 - p01).abs()]);
+    out[10..19].copy_from_slice(&[
+        q1,
+        q2,
+        q3,
+        q2 - q1,
+        q3 - q2,
+        q3 - q1,
+        p01,
+        p99,
+        (p99 - p01).abs(),
+    ]);
     out
 }
 

@@ -84,7 +84,9 @@ impl Layout {
 
     /// Floats in all.
     pub const fn total(&self) -> usize {
-        self.max_frames.saturating_mul(LLD_COUNT + 1).saturating_add(self.fixed())
+        self.max_frames
+            .saturating_mul(LLD_COUNT + 1)
+            .saturating_add(self.fixed())
     }
 
     /// Where the contours lie.
@@ -108,7 +110,12 @@ impl Layout {
                 resample: take(self.resample)?,
                 spline: take(spline::TABLE_ROWS * self.bins_b)?,
             },
-            scratch: Scratch { data: take(self.fft)?, re: take(self.bins_b)?, im: take(self.bins_b)?, mag: take(self.bins_b)? },
+            scratch: Scratch {
+                data: take(self.fft)?,
+                re: take(self.bins_b)?,
+                im: take(self.bins_b)?,
+                mag: take(self.bins_b)?,
+            },
             samples: take(self.samples)?,
             contours: take(self.max_frames.checked_mul(LLD_COUNT)?)?,
             sorted: take(self.max_frames)?,

@@ -42,7 +42,12 @@ fn value(c: &[f32; HALF + 1], x: f32) -> f32 {
 }
 
 /// Number of roots found, in order, into `out`.
-fn search(sum: &[f32; HALF + 1], difference: &[f32; HALF + 1], delta: f32, out: &mut [f32; ORDER]) -> usize {
+fn search(
+    sum: &[f32; HALF + 1],
+    difference: &[f32; HALF + 1],
+    delta: f32,
+    out: &mut [f32; ORDER],
+) -> usize {
     let (mut left, mut right) = (1.0f32, 0.0f32);
     for (j, root) in out.iter_mut().enumerate() {
         let poly = if j % 2 == 0 { sum } else { difference };

@@ -30,7 +30,11 @@ pub(crate) fn lifter() -> [f32; MFCC] {
 pub(crate) fn mfcc(energy: &[f32; MFCC_BANDS], table: &[f32], lifter: &[f32; MFCC]) -> [f32; MFCC] {
     let log = energy.map(|e| libm::logf(if e > 1e-8 { e } else { 1e-8 }));
     let mut out = [0.0; MFCC];
-    for ((o, row), &scale) in out.iter_mut().zip(table.chunks_exact(MFCC_BANDS)).zip(lifter) {
+    for ((o, row), &scale) in out
+        .iter_mut()
+        .zip(table.chunks_exact(MFCC_BANDS))
+        .zip(lifter)
+    {
         let mut sum = 0.0;
         for (&g, &c) in log.iter().zip(row) {
             sum += g * c;

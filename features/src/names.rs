@@ -117,7 +117,12 @@ pub fn lld_name(set: FeatureSet, contour: usize) -> Option<LldName> {
 }
 
 /// Writes a contour's name with `suffix` before its index.
-fn write_contour(f: &mut fmt::Formatter<'_>, set: FeatureSet, contour: usize, suffix: &str) -> fmt::Result {
+fn write_contour(
+    f: &mut fmt::Formatter<'_>,
+    set: FeatureSet,
+    contour: usize,
+    suffix: &str,
+) -> fmt::Result {
     let mfcc = match set {
         FeatureSet::Emobase2010 => "pcm_fftMag_mfcc",
         FeatureSet::Is10ParalingCompat => "mfcc",
@@ -144,17 +149,28 @@ impl fmt::Display for LldName {
 
 impl fmt::Display for FeatureName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let block = BLOCKS.iter().rposition(|&base| base <= self.index).unwrap_or_default();
+        let block = BLOCKS
+            .iter()
+            .rposition(|&base| base <= self.index)
+            .unwrap_or_default();
         let within = self.index - BLOCKS[block];
         if block == 4 {
-            return f.write_str(if within == 0 { "F0final__Turn_numOnsets" } else { "F0final__Turn_duration" });
+            return f.write_str(if within == 0 {
+                "F0final__Turn_numOnsets"
+            } else {
+                "F0final__Turn_duration"
+            });
         }
         let suffix = if block % 2 == 0 { "_sma" } else { "_sma_de" };
         let (contour, functional) = if block < 2 {
             (within / GROUP1, within % GROUP1)
         } else {
             let functional = within % GROUP2;
-            let skipped = GROUP1_ONLY.iter().enumerate().filter(|&(before, &left_out)| functional + before >= left_out).count();
+            let skipped = GROUP1_ONLY
+                .iter()
+                .enumerate()
+                .filter(|&(before, &left_out)| functional + before >= left_out)
+                .count();
             (GROUP1_CONTOURS + within / GROUP2, functional + skipped)
         };
         write_contour(f, self.set, contour, suffix)?;
@@ -166,5 +182,7 @@ impl fmt::Display for FeatureName {
 #[cfg(feature = "alloc")]
 pub fn feature_names(set: FeatureSet) -> alloc::vec::Vec<alloc::string::String> {
     use alloc::string::ToString;
-    (0..FEATURE_COUNT).map(|index| FeatureName { set, index }.to_string()).collect()
+    (0..FEATURE_COUNT)
+        .map(|index| FeatureName { set, index }.to_string())
+        .collect()
 }

@@ -7,11 +7,16 @@
 pub(crate) fn vertex(x: [f64; 3], y: [f64; 3]) -> (f64, f64) {
     let [x1, x2, x3] = x;
     let [y1, y2, y3] = y;
-    let den = x1 * x1 * x2 + x2 * x2 * x3 + x3 * x3 * x1 - x3 * x3 * x2 - x2 * x2 * x1 - x1 * x1 * x3;
+    let den =
+        x1 * x1 * x2 + x2 * x2 * x3 + x3 * x3 * x1 - x3 * x3 * x2 - x2 * x2 * x1 - x1 * x1 * x3;
     if den != 0.0 {
         let alpha = (y1 * x2 + y2 * x3 + y3 * x1 - y3 * x2 - y2 * x1 - y1 * x3) / den;
         if alpha != 0.0 {
-            let beta = (x1 * x1 * y2 + x2 * x2 * y3 + x3 * x3 * y1 - x3 * x3 * y2 - x2 * x2 * y1 - x1 * x1 * y3) / den;
+            let beta = (x1 * x1 * y2 + x2 * x2 * y3 + x3 * x3 * y1
+                - x3 * x3 * y2
+                - x2 * x2 * y1
+                - x1 * x1 * y3)
+                / den;
             let gamma = (x1 * x1 * x2 * y3 + x2 * x2 * x3 * y1 + x3 * x3 * x1 * y2
                 - x3 * x3 * x2 * y1
                 - x2 * x2 * x1 * y3

@@ -102,22 +102,40 @@ struct Place {
 
 impl Place {
     fn of(index: usize) -> Self {
-        let block = BLOCKS.iter().rposition(|&base| base <= index).unwrap_or_default();
+        let block = BLOCKS
+            .iter()
+            .rposition(|&base| base <= index)
+            .unwrap_or_default();
         let within = index - BLOCKS[block];
         match block {
-            0 | 1 => Self { contour: Some(within / GROUP1), functional: within % GROUP1 },
+            0 | 1 => Self {
+                contour: Some(within / GROUP1),
+                functional: within % GROUP1,
+            },
             2 | 3 => {
-                let kept = (0..GROUP1).filter(|f| !GROUP1_ONLY.contains(f)).nth(within % GROUP2);
-                Self { contour: Some(GROUP1_CONTOURS + within / GROUP2), functional: kept.unwrap_or_default() }
+                let kept = (0..GROUP1)
+                    .filter(|f| !GROUP1_ONLY.contains(f))
+                    .nth(within % GROUP2);
+                Self {
+                    contour: Some(GROUP1_CONTOURS + within / GROUP2),
+                    functional: kept.unwrap_or_default(),
+                }
             }
-            _ => Self { contour: None, functional: within },
+            _ => Self {
+                contour: None,
+                functional: within,
+            },
         }
     }
 }
 
 /// First feature of a smoothed base contour.
 fn base_of(contour: usize) -> usize {
-    if contour < GROUP1_CONTOURS { contour * GROUP1 } else { BLOCKS[2] + (contour - GROUP1_CONTOURS) * GROUP2 }
+    if contour < GROUP1_CONTOURS {
+        contour * GROUP1
+    } else {
+        BLOCKS[2] + (contour - GROUP1_CONTOURS) * GROUP2
+    }
 }
 
 /// A feature that differs by more than the rule allows.
@@ -150,7 +168,9 @@ impl Comparison {
         let mut out = Self::default();
         let frames = (f64::from(reference[FEATURE_COUNT - 1]) * 100.0 - 2.0).max(1.0);
         for (index, (&r, &v)) in reference.iter().zip(ours.as_slice()).enumerate() {
-            let Some(floor) = floor(reference, index, frames) else { continue };
+            let Some(floor) = floor(reference, index, frames) else {
+                continue;
+            };
             let group = Group::of(index) as usize;
             out.compared[group] += 1;
             let allowed = TOLERANCE * f64::from(r).abs().max(floor);
@@ -158,7 +178,12 @@ impl Comparison {
             if difference <= allowed {
                 out.agreeing[group] += 1;
             } else {
-                out.misses.push(Miss { index, reference: r, value: v, excess: difference / allowed });
+                out.misses.push(Miss {
+                    index,
+                    reference: r,
+                    value: v,
+                    excess: difference / allowed,
+                });
             }
         }
         out
@@ -186,13 +211,22 @@ impl Comparison {
 }
 
 fn percent(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 100.0 } else { 100.0 * part as f64 / whole as f64 }
+    if whole == 0 {
+        100.0
+    } else {
+        100.0 * part as f64 / whole as f64
+    }
 }
 
 /// Floor of a feature, `None` where it is rounding noise.
 fn floor(reference: &[f32; FEATURE_COUNT], index: usize, frames: f64) -> Option<f64> {
-    let Place { contour, functional } = Place::of(index);
-    let Some(contour) = contour else { return Some(0.0) };
+    let Place {
+        contour,
+        functional,
+    } = Place::of(index);
+    let Some(contour) = contour else {
+        return Some(0.0);
+    };
     let base = base_of(contour);
     let deviation_at = |first: usize| f64::from(reference[first + 7]);
     let scale = f64::from(reference[base + 2]).abs() + deviation_at(base);
@@ -209,6 +243,9 @@ fn floor(reference: &[f32; FEATURE_COUNT], index: usize, frames: f64) -> Option<
 
 /// Position of a feature among the functionals of its contour.
 fn position_in_contour(index: usize) -> usize {
-    let block = BLOCKS.iter().rposition(|&base| base <= index).unwrap_or_default();
+    let block = BLOCKS
+        .iter()
+        .rposition(|&base| base <= index)
+        .unwrap_or_default();
     (index - BLOCKS[block]) % if block < 2 { GROUP1 } else { GROUP2 }
 }

@@ -38,7 +38,10 @@ impl SubharmonicSum {
         let harmonics = core::array::from_fn(|i| {
             weight *= COMPRESSION;
             let octaves = libm::log((i + 2) as f64) / core::f64::consts::LN_2;
-            ((f64::from(axis.points_per_octave) * octaves) as usize, weight)
+            (
+                (f64::from(axis.points_per_octave) * octaves) as usize,
+                weight,
+            )
         });
         Self { axis, harmonics }
     }
@@ -47,7 +50,10 @@ impl SubharmonicSum {
     pub fn apply(&self, spectrum: &[f32], sum: &mut [f32]) {
         sum.copy_from_slice(spectrum);
         for &(shift, weight) in &self.harmonics {
-            for (s, &h) in sum.iter_mut().zip(spectrum.get(shift..).unwrap_or_default()) {
+            for (s, &h) in sum
+                .iter_mut()
+                .zip(spectrum.get(shift..).unwrap_or_default())
+            {
                 *s += h * weight;
             }
         }
@@ -97,7 +103,11 @@ impl SubharmonicSum {
         Candidate {
             f0: libm::exp(position * core::f64::consts::LN_2) as f32,
             score: peak as f32,
-            voicing: if peak > 0.0 && peak > mean { (1.0 - mean / peak) as f32 } else { 0.0 },
+            voicing: if peak > 0.0 && peak > mean {
+                (1.0 - mean / peak) as f32
+            } else {
+                0.0
+            },
         }
     }
 }
@@ -130,7 +140,15 @@ pub(crate) struct PitchContour {
 impl PitchContour {
     /// `threshold`: the voicing above which a candidate counts as voiced.
     pub fn new(threshold: f32) -> Self {
-        Self { threshold, started: false, previous: 0.0, previous_voicing: 0.0, onset: 0, direction: 0, envelope: 0.0 }
+        Self {
+            threshold,
+            started: false,
+            previous: 0.0,
+            previous_voicing: 0.0,
+            onset: 0,
+            direction: 0,
+            envelope: 0.0,
+        }
     }
 
     /// Takes the best candidate of a frame; emits the corrected frame before it. The first frame is swallowed, data and all.
@@ -139,7 +157,11 @@ impl PitchContour {
             self.started = true;
             return None;
         }
-        let pitch = if best.voicing > self.threshold { best.f0 } else { 0.0 };
+        let pitch = if best.voicing > self.threshold {
+            best.f0
+        } else {
+            0.0
+        };
         let voicing = core::mem::replace(&mut self.previous_voicing, best.voicing);
 
         if self.previous == 0.0 && pitch > 0.0 {
@@ -178,9 +200,17 @@ impl PitchContour {
 
         let f0 = self.previous;
         if f0 > 0.0 {
-            self.envelope = if self.envelope == 0.0 { f0 } else { 0.75 * self.envelope + 0.25 * f0 };
+            self.envelope = if self.envelope == 0.0 {
+                f0
+            } else {
+                0.75 * self.envelope + 0.25 * f0
+            };
         }
         self.previous = pitch;
-        Some(PitchFrame { f0, envelope: self.envelope, voicing })
+        Some(PitchFrame {
+            f0,
+            envelope: self.envelope,
+            voicing,
+        })
     }
 }

@@ -16,8 +16,17 @@ pub(crate) struct Resampler {
 impl Resampler {
     pub const fn new(geometry: &Geometry) -> Self {
         let outputs = geometry.resampled;
-        let used = if geometry.fft_a < outputs { geometry.fft_a } else { outputs };
-        Self { outputs, bins: used / 2 - 1, nyquist: outputs >= geometry.fft_a, half_fft: geometry.fft_a / 2 }
+        let used = if geometry.fft_a < outputs {
+            geometry.fft_a
+        } else {
+            outputs
+        };
+        Self {
+            outputs,
+            bins: used / 2 - 1,
+            nyquist: outputs >= geometry.fft_a,
+            half_fft: geometry.fft_a / 2,
+        }
     }
 
     /// Floats of the table: a row of cosines and a row of sines per bin.
@@ -28,7 +37,11 @@ impl Resampler {
     pub fn fill_table(&self, geometry: &Geometry, table: &mut [f32]) {
         let nu = self.outputs as f64 * geometry.fft_a as f64 / geometry.frame_a as f64;
         for (row, pair) in table.chunks_exact_mut(2 * self.outputs).enumerate() {
-            let k = if row < self.bins { row + 1 } else { self.half_fft };
+            let k = if row < self.bins {
+                row + 1
+            } else {
+                self.half_fft
+            };
             let (cos, sin) = pair.split_at_mut(self.outputs);
             for (i, (c, s)) in cos.iter_mut().zip(sin).enumerate() {
                 let angle = 2.0 * PI * (k * i) as f64 / nu;
@@ -48,7 +61,11 @@ impl Resampler {
                 *o += r * c;
             }
         }
-        for ((pair, &r), &i) in rows.chunks_exact(2 * self.outputs).zip(&re[1..]).zip(&im[1..]) {
+        for ((pair, &r), &i) in rows
+            .chunks_exact(2 * self.outputs)
+            .zip(&re[1..])
+            .zip(&im[1..])
+        {
             let (cos, sin) = pair.split_at(self.outputs);
             for ((o, &c), &s) in out.iter_mut().zip(cos).zip(sin) {
                 *o = (*o + r * c) + i * s;

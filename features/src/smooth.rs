@@ -10,7 +10,11 @@ pub(crate) struct Smoother<const N: usize> {
 
 impl<const N: usize> Smoother<N> {
     pub const fn new() -> Self {
-        Self { before: [0.0; N], last: [0.0; N], started: false }
+        Self {
+            before: [0.0; N],
+            last: [0.0; N],
+            started: false,
+        }
     }
 
     pub fn reset(&mut self) {

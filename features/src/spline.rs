@@ -57,7 +57,16 @@ pub(crate) fn fill_table(geometry: &Geometry, table: &mut [f32]) -> OctaveAxis {
     };
     let (t0, t1) = (log2(LOW_HZ), log2(spacing * last));
 
-    let [inverse_width, pivot, forward, backward, upper, value, curve_low, curve_high] = rows_mut(bins, table);
+    let [
+        inverse_width,
+        pivot,
+        forward,
+        backward,
+        upper,
+        value,
+        curve_low,
+        curve_high,
+    ] = rows_mut(bins, table);
     let mut above = source(0);
     let (mut width_below, mut ratio) = (0.0, 0.0);
     for i in 0..bins - 1 {

@@ -107,7 +107,12 @@ impl PeriodTracker {
     }
 
     /// Steps from period to period through `block`; returns the sums and the samples to advance.
-    fn walk(&mut self, block: &[f32], need_hop: usize, [tau_min, tau_round, tau_max]: [usize; 3]) -> (Accumulator, usize) {
+    fn walk(
+        &mut self,
+        block: &[f32],
+        need_hop: usize,
+        [tau_min, tau_round, tau_max]: [usize; 3],
+    ) -> (Accumulator, usize) {
         let mut sums = Accumulator::default();
         let (mut q, mut advance) = (0, 0);
         let mut lowest: Option<f32> = None;
@@ -145,7 +150,10 @@ impl PeriodTracker {
             let difference = (self.last_period - period).abs();
             add(&mut sums.differences, difference);
             if self.last_difference > 0.0 {
-                add(&mut sums.second_differences, (self.last_difference - difference).abs());
+                add(
+                    &mut sums.second_differences,
+                    (self.last_difference - difference).abs(),
+                );
             }
             self.last_difference = difference;
         }
@@ -166,7 +174,11 @@ impl PeriodTracker {
             *held = (sum / count as f32 / mean_period).min(1.0);
             *held
         };
-        let shimmer = if sums.amplitude == 0.0 { 0.0 } else { sums.amplitude_difference / sums.amplitude };
+        let shimmer = if sums.amplitude == 0.0 {
+            0.0
+        } else {
+            sums.amplitude_difference / sums.amplitude
+        };
         self.held.shimmer_local = shimmer.min(1.0);
         VoiceQuality {
             jitter_local: relative(sums.differences, &mut self.held.jitter_local),
@@ -183,8 +195,12 @@ fn add((sum, count): &mut (f32, u32), value: f32) {
 
 /// Range of the interior samples 1..=len−2 of a period.
 fn peak_to_peak(period: &[f32]) -> f32 {
-    let interior = period.get(1..period.len().saturating_sub(1)).unwrap_or_default();
-    let Some(&first) = interior.first() else { return 0.0 };
+    let interior = period
+        .get(1..period.len().saturating_sub(1))
+        .unwrap_or_default();
+    let Some(&first) = interior.first() else {
+        return 0.0;
+    };
     let (mut low, mut high) = (first, first);
     for &v in interior {
         low = low.min(v);
@@ -200,7 +216,10 @@ fn peak(w: &[f32], tau_min: usize, tau_max: usize) -> Option<Peak> {
     let mut around = [0.0, correlate(0), correlate(1)];
     for index in 1..(tau_max - tau_min).saturating_sub(1) {
         around = [around[1], around[2], correlate(index + 1)];
-        if around[0] < around[1] && around[1] > around[2] && best.as_ref().is_none_or(|b| around[1] > b.around[1]) {
+        if around[0] < around[1]
+            && around[1] > around[2]
+            && best.as_ref().is_none_or(|b| around[1] > b.around[1])
+        {
             best = Some(Peak { index, around });
         }
     }

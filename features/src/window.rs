@@ -27,7 +27,11 @@ const EMPHASIS: f32 = 0.97;
 /// `frame`, `window` and `out` have the same length, at least 1.
 pub(crate) fn emphasise_and_window(frame: &[f32], window: &[f32], out: &mut [f32]) {
     out[0] = (1.0 - EMPHASIS) * frame[0] * window[0];
-    let tail = out[1..].iter_mut().zip(&frame[1..]).zip(frame).zip(&window[1..]);
+    let tail = out[1..]
+        .iter_mut()
+        .zip(&frame[1..])
+        .zip(frame)
+        .zip(&window[1..]);
     for (((o, &x), &before), &w) in tail {
         *o = (x - EMPHASIS * before) * w;
     }

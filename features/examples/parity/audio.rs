@@ -11,12 +11,24 @@ use symphonia::core::io::MediaSourceStream;
 /// Sampling rate and samples of a 16-bit WAV or FLAC file.
 pub fn read(path: &Path) -> Result<(u32, Vec<f32>), Box<dyn Error>> {
     let stream = MediaSourceStream::new(Box::new(File::open(path)?), Default::default());
-    let mut format =
-        symphonia::default::get_probe().probe(&Hint::new(), stream, FormatOptions::default(), Default::default())?;
-    let track = format.default_track(TrackType::Audio).ok_or("no audio track")?;
-    let parameters = track.codec_params.as_ref().and_then(|p| p.audio()).ok_or("no audio parameters")?.clone();
+    let mut format = symphonia::default::get_probe().probe(
+        &Hint::new(),
+        stream,
+        FormatOptions::default(),
+        Default::default(),
+    )?;
+    let track = format
+        .default_track(TrackType::Audio)
+        .ok_or("no audio track")?;
+    let parameters = track
+        .codec_params
+        .as_ref()
+        .and_then(|p| p.audio())
+        .ok_or("no audio parameters")?
+        .clone();
     let rate = parameters.sample_rate.ok_or("no sampling rate")?;
-    let mut decoder = symphonia::default::get_codecs().make_audio_decoder(&parameters, &AudioDecoderOptions::default())?;
+    let mut decoder = symphonia::default::get_codecs()
+        .make_audio_decoder(&parameters, &AudioDecoderOptions::default())?;
     let mut samples = Vec::new();
     let mut packet_samples: Vec<i16> = Vec::new();
     while let Some(packet) = format.next_packet()? {

@@ -20,10 +20,19 @@ use ser_features::{Config, Extractor, FEATURE_COUNT, FeatureSet, Features, featu
 struct Pool(BTreeMap<(u32, &'static str), Extractor<Vec<f32>>>);
 
 impl Pool {
-    fn features(&mut self, set: FeatureSet, rate: u32, samples: &[f32]) -> Result<(Features, Duration), Box<dyn Error>> {
+    fn features(
+        &mut self,
+        set: FeatureSet,
+        rate: u32,
+        samples: &[f32],
+    ) -> Result<(Features, Duration), Box<dyn Error>> {
         let config = Config::for_samples(rate, samples.len(), set);
         let key = (rate, set.id());
-        if self.0.get(&key).is_none_or(|e| e.config().max_frames < config.max_frames) {
+        if self
+            .0
+            .get(&key)
+            .is_none_or(|e| e.config().max_frames < config.max_frames)
+        {
             self.0.insert(key, Extractor::owned(config)?);
         }
         let extractor = self.0.get_mut(&key).ok_or("no extractor")?;
@@ -48,7 +57,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<bool, Box<dyn Error>> {
-    let mut shared = std::env::var_os("SER_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
+    let mut shared =
+        std::env::var_os("SER_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
     let (mut quick, mut verbose) = (false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -56,7 +66,12 @@ fn run() -> Result<bool, Box<dyn Error>> {
             "--quick" => quick = true,
             "--verbose" => verbose = true,
             "--shared" => shared = arguments.next().ok_or("--shared needs a folder")?.into(),
-            other => return Err(format!("unknown argument {other:?}; known: --shared DIR, --quick, --verbose").into()),
+            other => {
+                return Err(format!(
+                    "unknown argument {other:?}; known: --shared DIR, --quick, --verbose"
+                )
+                .into());
+            }
         }
     }
     let mut pool = Pool::default();
@@ -73,18 +88,30 @@ fn run() -> Result<bool, Box<dyn Error>> {
 
 fn header() -> String {
     let groups = Group::ALL.map(|g| format!("{:>9.9}", g.to_string()));
-    format!("{:<28}{} {:>9}", "agreeing features, %", groups.concat(), "all")
+    format!(
+        "{:<28}{} {:>9}",
+        "agreeing features, %",
+        groups.concat(),
+        "all"
+    )
 }
 
 fn line(name: &str, c: &Comparison) -> String {
     let groups = Group::ALL.map(|g| format!("{:>9.2}", c.percent(g)));
-    format!("{name:<28.28}{} {:>9.2}", groups.concat(), c.total_percent())
+    format!(
+        "{name:<28.28}{} {:>9.2}",
+        groups.concat(),
+        c.total_percent()
+    )
 }
 
 fn print_misses(c: &Comparison) {
     for m in c.misses.iter().filter(|m| Group::of(m.index) != Group::Lsp) {
         if let Some(name) = feature_name(FeatureSet::Emobase2010, m.index) {
-            println!("    {name}: reference {:e}, ours {:e}, {:.2} times the tolerance", m.reference, m.value, m.excess);
+            println!(
+                "    {name}: reference {:e}, ours {:e}, {:.2} times the tolerance",
+                m.reference, m.value, m.excess
+            );
         }
     }
 }
@@ -95,7 +122,10 @@ fn meets(name: &str, c: &Comparison, lsp: f64) -> bool {
     for group in Group::ALL {
         let bar = if group == Group::Lsp { lsp } else { 100.0 };
         if c.percent(group) < bar {
-            println!("MISSED {name}: {group} {:.3} % agree, the bar is {bar} %", c.percent(group));
+            println!(
+                "MISSED {name}: {group} {:.3} % agree, the bar is {bar} %",
+                c.percent(group)
+            );
             met = false;
         }
     }
@@ -103,18 +133,29 @@ fn meets(name: &str, c: &Comparison, lsp: f64) -> bool {
 }
 
 /// The synthetic files of the reference folder.
-fn reference(folder: &Path, set: FeatureSet, pool: &mut Pool, verbose: bool) -> Result<bool, Box<dyn Error>> {
+fn reference(
+    folder: &Path,
+    set: FeatureSet,
+    pool: &mut Pool,
+    verbose: bool,
+) -> Result<bool, Box<dyn Error>> {
     let table = folder.join(match set {
         FeatureSet::Emobase2010 => "functionals_all.csv",
         FeatureSet::Is10ParalingCompat => "functionals_compat_all.csv",
     });
-    let text = fs::read_to_string(&table).map_err(|e| format!("{}: {e} (set SER_SHARED)", table.display()))?;
+    let text = fs::read_to_string(&table)
+        .map_err(|e| format!("{}: {e} (set SER_SHARED)", table.display()))?;
     let mut classes: BTreeMap<&str, (f64, Comparison)> = BTreeMap::new();
     println!("-- {} ({set})", table.display());
     for row in text.lines().skip(1) {
         let (name, values) = row.split_once(',').ok_or("row without values")?;
-        let values: Vec<f32> = values.split(',').map(str::parse).collect::<Result<_, _>>()?;
-        let values: [f32; FEATURE_COUNT] = values.try_into().map_err(|_| format!("{name}: not {FEATURE_COUNT} values"))?;
+        let values: Vec<f32> = values
+            .split(',')
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
+        let values: [f32; FEATURE_COUNT] = values
+            .try_into()
+            .map_err(|_| format!("{name}: not {FEATURE_COUNT} values"))?;
         let stem = name.trim_end_matches(".wav");
         let (rate, samples) = audio::read(&folder.join("audio").join(format!("{stem}.wav")))?;
         let (features, _) = pool.features(set, rate, &samples)?;
@@ -128,7 +169,11 @@ fn reference(folder: &Path, set: FeatureSet, pool: &mut Pool, verbose: bool) -> 
             false if rate == 16_000 => ("speech, 16 kHz", 99.0),
             false => ("speech, other rates", 85.0),
         };
-        classes.entry(class).or_insert((bar, Comparison::default())).1.add(&comparison);
+        classes
+            .entry(class)
+            .or_insert((bar, Comparison::default()))
+            .1
+            .add(&comparison);
     }
     let mut met = true;
     for (class, (bar, comparison)) in &classes {
@@ -141,7 +186,8 @@ fn reference(folder: &Path, set: FeatureSet, pool: &mut Pool, verbose: bool) -> 
 /// The real recordings.
 fn recordings(folder: &Path, pool: &mut Pool, verbose: bool) -> Result<bool, Box<dyn Error>> {
     let manifest = folder.join("manifest.csv");
-    let text = fs::read_to_string(&manifest).map_err(|e| format!("{}: {e} (or give --quick)", manifest.display()))?;
+    let text = fs::read_to_string(&manifest)
+        .map_err(|e| format!("{}: {e} (or give --quick)", manifest.display()))?;
     let rows = npy_rows(&fs::read(folder.join("opensmile_emobase2010.npy"))?)?;
     println!("-- {}", manifest.display());
     let mut all = Comparison::default();
@@ -154,7 +200,12 @@ fn recordings(folder: &Path, pool: &mut Pool, verbose: bool) -> Result<bool, Box
         seconds += samples.len() as f64 / f64::from(rate);
         let comparison = Comparison::new(reference, &features);
         let stem = path.rsplit('/').next().unwrap_or(path);
-        if verbose && comparison.misses.iter().any(|m| Group::of(m.index) != Group::Lsp) {
+        if verbose
+            && comparison
+                .misses
+                .iter()
+                .any(|m| Group::of(m.index) != Group::Lsp)
+        {
             println!("{}", line(stem, &comparison));
             print_misses(&comparison);
         }
@@ -168,13 +219,19 @@ fn recordings(folder: &Path, pool: &mut Pool, verbose: bool) -> Result<bool, Box
     }
     println!("{}", line(&format!("{} recordings", worst.len()), &all));
     let spent = spent.as_secs_f64();
-    println!("{seconds:.1} s of audio in {spent:.3} s: real-time factor {:.5}", spent / seconds);
+    println!(
+        "{seconds:.1} s of audio in {spent:.3} s: real-time factor {:.5}",
+        spent / seconds
+    );
     Ok(meets("recordings", &all, 99.0))
 }
 
 /// Rows of a little-endian f32 `.npy` table of 1582 columns.
 fn npy_rows(bytes: &[u8]) -> Result<Vec<[f32; FEATURE_COUNT]>, Box<dyn Error>> {
-    let header = usize::from(u16::from_le_bytes([*bytes.get(8).ok_or("short .npy")?, *bytes.get(9).ok_or("short .npy")?]));
+    let header = usize::from(u16::from_le_bytes([
+        *bytes.get(8).ok_or("short .npy")?,
+        *bytes.get(9).ok_or("short .npy")?,
+    ]));
     let data = bytes.get(10 + header..).ok_or("short .npy")?;
     let (values, _) = data.as_chunks::<4>();
     let (rows, rest) = values.as_chunks::<FEATURE_COUNT>();

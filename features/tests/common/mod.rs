@@ -1,0 +1,107 @@
+//! Reference data for the tests of this crate.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ser_features::parity::Group;
+use ser_features::{Config, Extractor, FEATURE_COUNT, FeatureSet, Features};
+
+/// The shared folder, or `None` with a loud line.
+pub fn shared(sub: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("SER_SHARED")
+        .map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+            PathBuf::from,
+        )
+        .join(sub);
+    if root.is_dir() {
+        return Some(root);
+    }
+    eprintln!(
+        "SKIPPED: {} is not there (set SER_SHARED to the shared folder): this test checked nothing",
+        root.display()
+    );
+    None
+}
+
+/// A committed golden: sampling rate, samples, openSMILE's features.
+pub fn golden(name: &str) -> (u32, Vec<i16>, [f32; FEATURE_COUNT]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/features");
+    let read = |kind: &str| {
+        fs::read_to_string(folder.join(format!("{name}.{kind}.txt"))).expect("golden file")
+    };
+    let samples = read("samples");
+    let (rate, samples) = samples.split_once('\n').expect("rate line");
+    let samples = samples
+        .split_whitespace()
+        .map(|v| v.parse().expect("sample"))
+        .collect();
+    let features: Vec<f32> = read("functionals")
+        .lines()
+        .map(|v| v.parse().expect("value"))
+        .collect();
+    (
+        rate.parse().expect("rate"),
+        samples,
+        features.try_into().expect("1582 values"),
+    )
+}
+
+/// Names of the committed goldens.
+pub const GOLDENS: [&str; 6] = [
+    "sh_070ms",
+    "sh_080ms",
+    "sh_090ms",
+    "sh_130ms",
+    "sh_300ms",
+    "sh_400ms_pulse",
+];
+
+/// A 16-bit PCM WAV file as mono samples on the scale of the specification.
+pub fn wav(path: &Path) -> (u32, Vec<f32>) {
+    let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    assert_eq!(
+        (&bytes[..4], &bytes[8..12]),
+        (&b"RIFF"[..], &b"WAVE"[..]),
+        "{}",
+        path.display()
+    );
+    let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let (mut at, mut rate, mut channels) = (12, 0, 1);
+    while at + 8 <= bytes.len() {
+        let (id, len) = (&bytes[at..at + 4], u32_at(at + 4) as usize);
+        at += 8;
+        if id == b"fmt " {
+            channels = usize::from(u16::from_le_bytes([bytes[at + 2], bytes[at + 3]]));
+            rate = u32_at(at + 4);
+        } else if id == b"data" {
+            let samples: Vec<f32> = bytes[at..at + len]
+                .chunks_exact(2)
+                .map(|b| f32::from(i16::from_le_bytes([b[0], b[1]])))
+                .collect();
+            let mono = samples
+                .chunks_exact(channels)
+                .map(|c| c.iter().sum::<f32>() / channels as f32 / 32767.0)
+                .collect();
+            return (rate, mono);
+        }
+        at += len + len % 2;
+    }
+    panic!("{}: no data chunk", path.display());
+}
+
+/// Features of a whole recording in one push.
+pub fn extract(set: FeatureSet, rate: u32, samples: &[f32]) -> Features {
+    let mut extractor =
+        Extractor::owned(Config::for_samples(rate, samples.len(), set)).expect("configuration");
+    extractor.push(samples).expect("push");
+    let mut features = Features::zeroed();
+    extractor.finish(&mut features).expect("finish");
+    features
+}
+
+/// Groups that must agree in full.
+pub fn exact_groups() -> impl Iterator<Item = Group> {
+    Group::ALL.into_iter().filter(|&g| g != Group::Lsp)
+}
