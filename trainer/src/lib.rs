@@ -8,9 +8,17 @@
 #![recursion_limit = "256"]
 
 pub mod atomic;
+pub mod classify;
 pub mod cli;
+pub mod config;
 pub mod corpus;
+pub mod data;
+pub mod device;
 pub mod error;
+pub mod gan;
+pub mod metrics;
+pub mod model;
+pub mod nn;
 pub mod progress;
 pub mod table;
 

@@ -1,0 +1,3 @@
+//! Classifiers.
+
+pub mod dnn;

@@ -1,0 +1,3 @@
+//! Generative models that augment the training rows.
+
+pub mod mixup_gan;
