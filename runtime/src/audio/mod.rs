@@ -9,6 +9,7 @@ mod decode;
 mod raw;
 
 pub use raw::{RawEncoding, RawFormat};
+pub use ser_features::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 
 use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,10 +17,6 @@ use std::path::Path;
 
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 
-/// Lowest sampling rate that the feature extractor takes, in Hz.
-pub const MIN_SAMPLE_RATE: u32 = 8_000;
-/// Highest sampling rate that the feature extractor takes, in Hz.
-pub const MAX_SAMPLE_RATE: u32 = 96_000;
 /// Longest recording that is decoded, in seconds. An utterance lasts seconds; a limit keeps a hostile file from filling the memory.
 pub const MAX_DURATION_S: u32 = 3_600;
 

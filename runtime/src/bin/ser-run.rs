@@ -1,2 +1,5 @@
-//! placeholder
-fn main() {}
+//! `ser-run`: predictions, features and facts about a bundle on the command line.
+
+fn main() -> std::process::ExitCode {
+    ser_runtime::cli::main()
+}

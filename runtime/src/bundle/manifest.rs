@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ser_features::{EXTRACTOR_VERSION, FEATURE_COUNT, FeatureSet, feature_names};
 use serde::{Deserialize, Serialize};
 
 use super::names::names_sha256;
@@ -80,24 +81,27 @@ pub struct FeatureSetInfo {
     pub extractor_version: String,
 }
 
-/// Built-in sets: id, number of features, names hash, extractor version.
-const BUILT_IN: [(&str, usize, &str, &str); 1] = [(
-    "emobase2010",
-    1582,
-    "9f6782668b4cdf309d785f5bcdd2b4f3bdb17edcf219ea4b7354b73e7e8af9ae",
-    "1",
-)];
-
 impl FeatureSetInfo {
+    /// The description of a set that this crate extracts.
+    pub fn built_in(set: FeatureSet) -> Self {
+        Self {
+            id: set.id().to_owned(),
+            count: FEATURE_COUNT,
+            names: None,
+            names_sha256: names_sha256(feature_names(set)),
+            extractor_version: EXTRACTOR_VERSION.to_owned(),
+        }
+    }
+
     /// The description of the features called `names`: a built-in set if `id` is one, else a table made elsewhere.
     pub fn new(id: &str, names: &[String]) -> Self {
-        let built_in = BUILT_IN.iter().find(|set| set.0 == id);
+        let built_in = FeatureSet::from_id(id).is_some();
         Self {
             id: id.to_owned(),
             count: names.len(),
-            names: built_in.is_none().then(|| names.to_vec()),
+            names: (!built_in).then(|| names.to_vec()),
             names_sha256: names_sha256(names),
-            extractor_version: built_in.map_or("none", |set| set.3).to_owned(),
+            extractor_version: if built_in { EXTRACTOR_VERSION } else { "none" }.to_owned(),
         }
     }
 }
@@ -200,6 +204,19 @@ impl Manifest {
             });
         }
         serde_json::from_slice(json).map_err(malformed)
+    }
+
+    /// The built-in feature set, if the bundle is of one.
+    pub fn built_in_features(&self) -> Option<FeatureSet> {
+        FeatureSet::from_id(&self.feature_set.id)
+    }
+
+    /// Names of the features in order.
+    pub fn feature_names(&self) -> Vec<String> {
+        match self.built_in_features() {
+            Some(set) => feature_names(set),
+            None => self.feature_set.names.clone().unwrap_or_default(),
+        }
     }
 
     /// Checks everything that can be checked without the files: versions, feature set, names hash, dimensions, labels, file names.
@@ -310,21 +327,14 @@ impl Manifest {
                 reason,
             })
         };
-        let built_in = BUILT_IN.iter().find(|set| set.0 == info.id);
-        let expected = match (built_in, &info.names) {
+        let expected = match (FeatureSet::from_id(&info.id), &info.names) {
             (Some(_), Some(_)) => {
                 return field(
                     "feature_set.names",
                     format!("must be absent for the built-in set {}", info.id),
                 );
             }
-            (Some(&(id, count, hash, version)), None) => FeatureSetInfo {
-                count,
-                names_sha256: hash.to_owned(),
-                extractor_version: version.to_owned(),
-                id: id.to_owned(),
-                names: None,
-            },
+            (Some(set), None) => FeatureSetInfo::built_in(set),
             (None, Some(names)) => FeatureSetInfo::new(&info.id, names),
             (None, None) => {
                 return Err(BundleError::FeatureSet {

@@ -22,6 +22,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use ser_features::{EXTRACTOR_VERSION, FeatureSet};
+
 /// Layout of bundles that this version reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
 /// Name of the manifest inside a bundle.
@@ -90,7 +92,9 @@ pub enum BundleError {
     },
     /// The bundle's features are unknown and it does not name them.
     #[error(
-        "bundle {bundle}: feature set {found:?} is unknown to this program and the bundle does not list its names"
+        "bundle {bundle}: feature set {found:?} is unknown; this program extracts {} and {}",
+        FeatureSet::Emobase2010.id(),
+        FeatureSet::Is10ParalingCompat.id()
     )]
     FeatureSet {
         /// The bundle.
@@ -114,7 +118,7 @@ pub enum BundleError {
     },
     /// The bundle was trained on features of another extractor.
     #[error(
-        "bundle {bundle}: trained on features of extractor version {found:?}; this program extracts another one. Train again, or use a matching ser-run"
+        "bundle {bundle}: trained on features of extractor version {found:?}; this program extracts version {EXTRACTOR_VERSION:?}. Train again, or use a matching ser-run"
     )]
     ExtractorVersion {
         /// The bundle.

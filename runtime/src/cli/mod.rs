@@ -1,0 +1,147 @@
+//! The command line of `ser-run`: one file per subcommand.
+
+mod features;
+mod info;
+mod predict;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::audio::{self, AudioError, Pcm, RawEncoding, RawFormat};
+use crate::bundle::BundleError;
+use crate::extract::ExtractError;
+use crate::model::{EngineKind, ModelError};
+
+/// Speech emotion recognition with a ser-edge bundle.
+#[derive(Parser)]
+#[command(name = "ser-run", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Predict the emotion of recordings: one JSON line a file, flushed as it is made.
+    Predict(predict::Predict),
+    /// Print the names and values of a recording's features.
+    Features(features::Features),
+    /// Print what a bundle says about itself.
+    Info(info::Info),
+}
+
+/// Why a subcommand failed.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error("{file}: {source}")]
+    Extract { file: String, source: ExtractError },
+    #[error("{file}: {source}")]
+    Predict { file: String, source: ModelError },
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+    #[error("cannot write JSON: {0}")]
+    Json(serde_json::Error),
+    /// Some files failed; each was reported already.
+    #[error("{failed} of {total} files got no prediction")]
+    Files { failed: usize, total: usize },
+}
+
+impl From<serde_json::Error> for CliError {
+    fn from(error: serde_json::Error) -> Self {
+        if error.is_io() {
+            Self::Output(error.into())
+        } else {
+            Self::Json(error)
+        }
+    }
+}
+
+/// Parses the arguments and runs a subcommand. Exit status 0: everything asked for was done; 1: something failed, standard error says what;
+/// 2: the arguments make no sense.
+pub fn main() -> ExitCode {
+    let mut out = io::stdout().lock();
+    let done = match Cli::parse().command {
+        Command::Predict(command) => command.run(&mut out),
+        Command::Features(command) => command.run(&mut out),
+        Command::Info(command) => command.run(&mut out),
+    };
+    match done.and_then(|()| Ok(out.flush()?)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Whoever closed the pipe has seen enough.
+            let closed =
+                matches!(&error, CliError::Output(e) if e.kind() == io::ErrorKind::BrokenPipe);
+            if !closed {
+                complain(&error);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says what is wrong on standard error; where that is closed too, nobody can be told.
+fn complain(error: &dyn std::error::Error) {
+    let _ = writeln!(io::stderr(), "error: {error}");
+}
+
+/// How to read recordings.
+#[derive(Args)]
+struct InputArgs {
+    /// Take the input as headerless PCM in this encoding: u8, s16le, s24le, s32le, f32le, f64le, alaw or ulaw.
+    #[arg(long, value_name = "ENCODING", requires = "rate")]
+    raw: Option<RawEncoding>,
+    /// Sampling rate of headerless PCM in Hz.
+    #[arg(long, value_name = "HZ", requires = "raw")]
+    rate: Option<u32>,
+    /// Interleaved channels of headerless PCM.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "raw", value_parser = clap::value_parser!(u16).range(1..))]
+    channels: u16,
+}
+
+impl InputArgs {
+    /// Reads one recording; `-` is standard input.
+    fn read(&self, file: &Path) -> Result<Pcm, AudioError> {
+        let raw = self
+            .raw
+            .zip(self.rate)
+            .map(|(encoding, sample_rate)| RawFormat {
+                encoding,
+                sample_rate,
+                channels: self.channels,
+            });
+        if file == Path::new("-") {
+            return audio::read_stream(io::stdin().lock(), raw, "standard input");
+        }
+        match raw {
+            None => audio::read_audio(file),
+            Some(_) => {
+                let name = file.display().to_string();
+                let stream = std::fs::File::open(file).map_err(|source| AudioError::Io {
+                    file: name.clone(),
+                    source,
+                })?;
+                audio::read_stream(stream, raw, &name)
+            }
+        }
+    }
+}
+
+/// Which model to use.
+#[derive(Args)]
+struct ModelArgs {
+    /// Folder of the bundle.
+    #[arg(short, long, value_name = "BUNDLE")]
+    model: PathBuf,
+    /// What computes: tract, or ort (ONNX Runtime; set ORT_DYLIB_PATH to its library).
+    #[arg(long, default_value = "tract")]
+    engine: EngineKind,
+}

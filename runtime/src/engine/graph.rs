@@ -1,0 +1,291 @@
+//! What the ONNX engines have in common: which outputs of which graph, and why a graph is refused.
+
+use crate::bundle::{Bundle, ClassifierInfo, EncoderInfo};
+use crate::prediction::softmax;
+
+/// Largest difference between the probabilities of the classifier graph and `softmax(logits / temperature)` of the manifest.
+const CALIBRATION_TOLERANCE: f32 = 1e-4;
+
+/// Why an engine cannot be made from a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The graph cannot be read, or is not what the manifest says.
+    #[error("bundle {bundle}: {file}: {engine}: {reason}")]
+    Graph {
+        /// The bundle.
+        bundle: String,
+        /// The graph's file.
+        file: String,
+        /// The engine.
+        engine: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The graph's probabilities are not those that the manifest's temperature gives.
+    #[error(
+        "bundle {bundle}: the probabilities of {file} differ by {difference} from softmax(logits / {temperature}); graph and calibration do not belong together, export the model again"
+    )]
+    Calibration {
+        /// The bundle.
+        bundle: String,
+        /// The classifier's file.
+        file: String,
+        /// The manifest's temperature.
+        temperature: f32,
+        /// Largest difference on a test code.
+        difference: f32,
+    },
+    /// The engine's library could not be loaded.
+    #[error("{engine}: {reason}")]
+    Library {
+        /// The engine.
+        engine: &'static str,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}
+
+/// Name and width of one output of a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphOutput {
+    /// Its name.
+    pub name: String,
+    /// Elements per row.
+    pub width: usize,
+}
+
+/// A graph as the manifest declares it.
+pub(super) struct GraphSpec<'a> {
+    pub(super) bundle: String,
+    pub(super) file: &'a str,
+    pub(super) engine: &'static str,
+    pub(super) onnx: &'a [u8],
+    pub(super) input: GraphOutput,
+    pub(super) outputs: Vec<GraphOutput>,
+}
+
+impl<'a> GraphSpec<'a> {
+    /// Encoder and classifier of `bundle`, for `engine`. The classifier's outputs are logits, then probabilities.
+    pub(super) fn pair(
+        bundle: &'a Bundle,
+        engine: &'static str,
+    ) -> Result<(Self, Self), LoadError> {
+        let port = |name: &str, width| GraphOutput {
+            name: name.to_owned(),
+            width,
+        };
+        let EncoderInfo {
+            file,
+            input,
+            output,
+            input_dim,
+            output_dim,
+            ..
+        } = &bundle.manifest.encoder;
+        let encoder = Self {
+            bundle: bundle.dir.display().to_string(),
+            file,
+            engine,
+            onnx: &bundle.encoder,
+            input: port(input, *input_dim),
+            outputs: vec![port(output, *output_dim)],
+        };
+        let ClassifierInfo {
+            file,
+            input,
+            logits,
+            probabilities,
+            input_dim,
+            output_dim,
+            ..
+        } = &bundle.manifest.classifier;
+        let classifier = Self {
+            bundle: bundle.dir.display().to_string(),
+            file,
+            engine,
+            onnx: &bundle.classifier,
+            input: port(input, *input_dim),
+            outputs: vec![port(logits, *output_dim), port(probabilities, *output_dim)],
+        };
+        for graph in [&encoder, &classifier] {
+            if refers_to_files(graph.onnx) {
+                return Err(graph
+                    .refused("holds weights in another file; export it with its weights inside"));
+            }
+        }
+        Ok((encoder, classifier))
+    }
+
+    /// This graph is refused.
+    pub(super) fn refused(&self, reason: impl ToString) -> LoadError {
+        LoadError::Graph {
+            bundle: self.bundle.clone(),
+            file: self.file.to_owned(),
+            engine: self.engine,
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// A code that is not all zeros, so that a wrong temperature shows.
+pub(super) fn test_code(len: usize) -> Vec<f32> {
+    (0..len).map(|i| ((i % 7) as f32 - 3.0) * 0.25).collect()
+}
+
+/// Compares the probabilities that the classifier graph gave with those of its logits and the manifest's temperature.
+pub(super) fn check_calibration(
+    bundle: &Bundle,
+    mut logits: Vec<f32>,
+    probabilities: &[f32],
+) -> Result<(), LoadError> {
+    let temperature = bundle.manifest.calibration.temperature;
+    softmax(&mut logits, temperature);
+    let difference = logits
+        .iter()
+        .zip(probabilities)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    if difference <= CALIBRATION_TOLERANCE {
+        return Ok(());
+    }
+    let (bundle, file) = (
+        bundle.dir.display().to_string(),
+        bundle.manifest.classifier.file.clone(),
+    );
+    Err(LoadError::Calibration {
+        bundle,
+        file,
+        temperature,
+        difference,
+    })
+}
+
+/// Whether an ONNX model asks for a file beside it (`TensorProto.external_data` or `data_location = EXTERNAL`) anywhere.
+///
+/// A walk over the protobuf wire format that follows every path on which ONNX nests tensors: model → graph and functions, graph → nodes,
+/// initializers and sparse initializers, node → attributes, attribute → tensors, graphs, sparse tensors. Bytes that are not protobuf give
+/// `false`: the engine's own parser refuses those.
+fn refers_to_files(onnx: &[u8]) -> bool {
+    #[derive(Clone, Copy)]
+    enum Message {
+        Model,
+        Training,
+        Function,
+        Graph,
+        Node,
+        Attribute,
+        SparseTensor,
+        Tensor,
+    }
+    fn child(message: Message, field: u64) -> Option<Message> {
+        Some(match (message, field) {
+            (Message::Model, 7) | (Message::Training, 1 | 2) => Message::Graph,
+            (Message::Model, 20) => Message::Training,
+            (Message::Model, 25) => Message::Function,
+            (Message::Function, 7) | (Message::Graph, 1) => Message::Node,
+            (Message::Function, 11) | (Message::Node, 5) => Message::Attribute,
+            (Message::Graph, 5) | (Message::Attribute, 5 | 10) | (Message::SparseTensor, 1 | 2) => {
+                Message::Tensor
+            }
+            (Message::Graph, 15) | (Message::Attribute, 22 | 23) => Message::SparseTensor,
+            (Message::Attribute, 6 | 11) => Message::Graph,
+            _ => return None,
+        })
+    }
+    fn varint(bytes: &mut &[u8]) -> Option<u64> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let (&byte, rest) = bytes.split_first()?;
+            *bytes = rest;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+    fn take<'b>(bytes: &mut &'b [u8], count: u64) -> Option<&'b [u8]> {
+        let (taken, rest) = bytes.split_at_checked(usize::try_from(count).ok()?)?;
+        *bytes = rest;
+        Some(taken)
+    }
+
+    // A stack of its own: hostile nesting must not exhaust the thread's.
+    let mut pending = vec![(Message::Model, onnx)];
+    while let Some((message, mut bytes)) = pending.pop() {
+        while let Some(key) = varint(&mut bytes) {
+            let (field, wire) = (key >> 3, key & 7);
+            let external = matches!(message, Message::Tensor) && (field == 13 || field == 14);
+            let done = match wire {
+                0 => varint(&mut bytes).map(|value| external && value == 1),
+                1 => take(&mut bytes, 8).map(|_| false),
+                2 => varint(&mut bytes)
+                    .and_then(|len| take(&mut bytes, len))
+                    .map(|body| {
+                        if let Some(child) = child(message, field) {
+                            pending.push((child, body));
+                        }
+                        external && field == 13
+                    }),
+                5 => take(&mut bytes, 4).map(|_| false),
+                _ => None,
+            };
+            match done {
+                Some(true) => return true,
+                Some(false) => {}
+                None => break,
+            }
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refers_to_files;
+
+    /// A length-delimited field.
+    fn nested(field: u8, body: &[u8]) -> Vec<u8> {
+        let mut out = vec![field << 3 | 2];
+        out.push(u8::try_from(body.len()).unwrap());
+        out.extend(body);
+        out
+    }
+
+    #[test]
+    fn weights_in_other_files_are_found_wherever_they_hide() {
+        // TensorProto: data_location (14, varint) = EXTERNAL (1), or an external_data (13) entry.
+        for tensor in [vec![14 << 3, 1], nested(13, b"\x0a\x01k")] {
+            let initializer = nested(7, &nested(5, &tensor));
+            assert!(refers_to_files(&initializer));
+            let constant = nested(5, &nested(5, &tensor));
+            let in_node = nested(7, &nested(1, &constant));
+            assert!(refers_to_files(&in_node));
+            let subgraph = nested(7, &nested(1, &nested(5, &nested(6, &nested(5, &tensor)))));
+            assert!(refers_to_files(&subgraph));
+        }
+        // data_location = DEFAULT, and the same numbers outside a tensor, are harmless.
+        assert!(!refers_to_files(&nested(7, &nested(5, &[14 << 3, 0]))));
+        assert!(!refers_to_files(&nested(7, &[14 << 3, 1])));
+    }
+
+    #[test]
+    fn hostile_bytes_end() {
+        for bytes in [
+            &b""[..],
+            &[0xff; 64],
+            &[0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f],
+            &[0x3a, 5, 1],
+        ] {
+            assert!(!refers_to_files(bytes));
+        }
+        let mut deep = Vec::new();
+        for _ in 0..20 {
+            deep = nested(
+                7,
+                &nested(1, &nested(5, &nested(6, &deep[..deep.len().min(100)]))),
+            );
+        }
+        assert!(!refers_to_files(&deep));
+    }
+}

@@ -1,0 +1,111 @@
+//! What computes: one trait, behind it tract (the default), ONNX Runtime, and whatever a device brings along.
+
+#[cfg(any(feature = "tract", feature = "ort"))]
+mod graph;
+#[cfg(feature = "ort")]
+pub mod ort;
+#[cfg(feature = "tract")]
+pub mod tract;
+
+#[cfg(any(feature = "tract", feature = "ort"))]
+pub use graph::{GraphOutput, LoadError};
+
+/// Encoder and classifier of one model. Needs neither a heap nor an operating system.
+pub trait Engine {
+    /// Features that the encoder reads.
+    fn feature_count(&self) -> usize;
+
+    /// Elements of the code between encoder and classifier.
+    fn code_len(&self) -> usize;
+
+    /// Labels that the classifier tells apart.
+    fn label_count(&self) -> usize;
+
+    /// Raw (not normalised) features to a code; the normaliser is part of the encoder.
+    ///
+    /// # Errors
+    /// [`EngineError::Width`] unless `features` has [`Self::feature_count`] and `code` [`Self::code_len`] elements;
+    /// [`EngineError::NotFinite`] where the code overflows.
+    fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError>;
+
+    /// A code to one logit a label, before temperature and softmax.
+    ///
+    /// # Errors
+    /// [`EngineError::Width`] unless `code` has [`Self::code_len`] and `logits` [`Self::label_count`] elements;
+    /// [`EngineError::NotFinite`] where a logit overflows.
+    fn classify(&mut self, code: &[f32], logits: &mut [f32]) -> Result<(), EngineError>;
+}
+
+impl<E: Engine + ?Sized> Engine for &mut E {
+    fn feature_count(&self) -> usize {
+        (**self).feature_count()
+    }
+
+    fn code_len(&self) -> usize {
+        (**self).code_len()
+    }
+
+    fn label_count(&self) -> usize {
+        (**self).label_count()
+    }
+
+    fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {
+        (**self).encode(features, code)
+    }
+
+    fn classify(&mut self, code: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
+        (**self).classify(code, logits)
+    }
+}
+
+/// Why a computation failed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum EngineError {
+    /// A slice has not the length that the model needs.
+    #[error("{what} has {found} elements, the model needs {expected}")]
+    Width {
+        /// Which slice.
+        what: &'static str,
+        /// Its length.
+        found: usize,
+        /// The length that the model needs.
+        expected: usize,
+    },
+    /// The model gave NaN or infinity.
+    #[error("the model gave a {what} that is not a finite number")]
+    NotFinite {
+        /// Which output.
+        what: &'static str,
+    },
+    /// The library behind the engine failed.
+    #[cfg(feature = "std")]
+    #[error("{engine}: {message}")]
+    Library {
+        /// The engine.
+        engine: &'static str,
+        /// What it said.
+        message: String,
+    },
+}
+
+/// Refuses a slice of another length.
+pub fn check_width(what: &'static str, slice: &[f32], expected: usize) -> Result<(), EngineError> {
+    if slice.len() == expected {
+        Ok(())
+    } else {
+        Err(EngineError::Width {
+            what,
+            found: slice.len(),
+            expected,
+        })
+    }
+}
+
+/// Refuses NaN and infinity.
+pub fn check_finite(what: &'static str, slice: &[f32]) -> Result<(), EngineError> {
+    if slice.iter().all(|v| v.is_finite()) {
+        Ok(())
+    } else {
+        Err(EngineError::NotFinite { what })
+    }
+}

@@ -1,0 +1,148 @@
+//! A bundle and an engine: the short way from a recording to a prediction.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use ser_features::{Config, FeatureSet};
+
+use crate::audio::Pcm;
+use crate::bundle::{Bundle, BundleError};
+use crate::engine::{Engine, LoadError};
+use crate::prediction::Prediction;
+use crate::recognizer::{OwnedRecognizer, RecognizerError};
+
+/// Which engine computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EngineKind {
+    /// tract, pure Rust.
+    #[default]
+    Tract,
+    /// ONNX Runtime; its library is loaded when the program runs.
+    Ort,
+}
+
+impl FromStr for EngineKind {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "tract" => Ok(Self::Tract),
+            "ort" => Ok(Self::Ort),
+            _ => Err("known engines are tract and ort".to_owned()),
+        }
+    }
+}
+
+/// Why a model cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The bundle is refused.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The engine refuses the bundle.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The engine is not part of this build.
+    #[error(
+        "engine {engine} is not part of this build; build ser-runtime with `--features {engine}`"
+    )]
+    NotBuilt {
+        /// Its name.
+        engine: &'static str,
+    },
+    /// The model's features were made elsewhere.
+    #[error(
+        "bundle {bundle}: feature set {set:?} was made elsewhere; no extractor for it is here, so it cannot be used on audio"
+    )]
+    NoExtractor {
+        /// The bundle.
+        bundle: String,
+        /// Its feature set.
+        set: String,
+    },
+    /// No result for an utterance.
+    #[error(transparent)]
+    Recognizer(#[from] RecognizerError),
+}
+
+/// A checked bundle with a loaded engine.
+pub struct Model {
+    bundle: Bundle,
+    engine: Box<dyn Engine>,
+}
+
+impl Model {
+    /// Opens the bundle in `dir` and loads it into an engine.
+    ///
+    /// # Errors
+    /// [`ModelError::Bundle`], [`ModelError::Load`], [`ModelError::NotBuilt`].
+    pub fn open(dir: impl AsRef<Path>, kind: EngineKind) -> Result<Self, ModelError> {
+        Self::new(Bundle::open(dir)?, kind)
+    }
+
+    /// Loads an open bundle into an engine.
+    ///
+    /// # Errors
+    /// [`ModelError::Load`], [`ModelError::NotBuilt`].
+    pub fn new(bundle: Bundle, kind: EngineKind) -> Result<Self, ModelError> {
+        let engine: Box<dyn Engine> = match kind {
+            #[cfg(feature = "tract")]
+            EngineKind::Tract => Box::new(crate::engine::tract::TractEngine::load(&bundle)?),
+            #[cfg(not(feature = "tract"))]
+            EngineKind::Tract => return Err(ModelError::NotBuilt { engine: "tract" }),
+            #[cfg(feature = "ort")]
+            EngineKind::Ort => Box::new(crate::engine::ort::OrtEngine::load(&bundle)?),
+            #[cfg(not(feature = "ort"))]
+            EngineKind::Ort => return Err(ModelError::NotBuilt { engine: "ort" }),
+        };
+        Ok(Self { bundle, engine })
+    }
+
+    /// The bundle.
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// The feature set to extract.
+    ///
+    /// # Errors
+    /// [`ModelError::NoExtractor`] for features that were made elsewhere.
+    pub fn feature_set(&self) -> Result<FeatureSet, ModelError> {
+        self.bundle
+            .manifest
+            .built_in_features()
+            .ok_or_else(|| ModelError::NoExtractor {
+                bundle: self.bundle.dir.display().to_string(),
+                set: self.bundle.manifest.feature_set.id.clone(),
+            })
+    }
+
+    /// A recogniser of utterances of up to `max_samples` samples at `sample_rate` Hz, for samples that arrive piece by piece.
+    ///
+    /// # Errors
+    /// [`ModelError::NoExtractor`], [`ModelError::Recognizer`] for a rate that the extractor does not take.
+    pub fn recognizer(
+        &mut self,
+        sample_rate: u32,
+        max_samples: usize,
+    ) -> Result<OwnedRecognizer<&mut (dyn Engine + 'static)>, ModelError> {
+        let config = Config::for_samples(sample_rate, max_samples, self.feature_set()?);
+        let temperature = self.bundle.manifest.calibration.temperature;
+        Ok(OwnedRecognizer::owned(
+            config,
+            self.engine.as_mut(),
+            temperature,
+        )?)
+    }
+
+    /// The prediction for a whole recording.
+    ///
+    /// # Errors
+    /// As [`Self::recognizer`], and [`ModelError::Recognizer`] for a recording shorter than 70 ms.
+    pub fn predict(&mut self, pcm: &Pcm) -> Result<Prediction, ModelError> {
+        let labels = self.bundle.manifest.labels.clone();
+        let mut recognizer = self.recognizer(pcm.sample_rate, pcm.samples.len())?;
+        recognizer.push(&pcm.samples)?;
+        Ok(recognizer.finish()?.named(&labels))
+    }
+}

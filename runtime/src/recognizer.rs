@@ -1,0 +1,223 @@
+//! Samples in, a prediction out: extractor, engine and calibration joined, without a heap.
+
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+
+use ser_features::{Config, ConfigError, Extractor, Features, FinishError, PushError};
+
+use crate::engine::{Engine, EngineError};
+use crate::prediction::{Outcome, argmax, softmax};
+use crate::quality::QualityMeter;
+
+/// Recognises one utterance after the other.
+///
+/// The extractor's memory `M` and the scratch memory `S` are the caller's: arrays, mutable slices or vectors. Nothing else is allocated, so
+/// what the recogniser needs is known before the first sample.
+///
+/// [`push`](Self::push) takes samples in chunks of any size, [`finish`](Self::finish) gives the result of what was pushed since the start or
+/// the last [`reset`](Self::reset); the result does not depend on the chunks.
+pub struct Recognizer<E, M, S> {
+    extractor: Extractor<M>,
+    engine: E,
+    scratch: S,
+    features: Features,
+    meter: QualityMeter,
+    temperature: f32,
+}
+
+/// A recogniser that owns its memory.
+#[cfg(feature = "alloc")]
+pub type OwnedRecognizer<E> = Recognizer<E, Vec<f32>, Vec<f32>>;
+
+/// Why a recogniser cannot be made, or gives no result.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum RecognizerError {
+    /// The extractor cannot be made.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Samples were not (all) taken.
+    #[error(transparent)]
+    Push(#[from] PushError),
+    /// The utterance has no features.
+    #[error(transparent)]
+    Finish(#[from] FinishError),
+    /// The model failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The model reads other features than the extractor gives.
+    #[error("the model reads {found} features, the extractor gives {expected}")]
+    FeatureCount {
+        /// Features that the model reads.
+        found: usize,
+        /// Features that the extractor gives.
+        expected: usize,
+    },
+    /// The scratch memory is too small.
+    #[error("{found} floats of scratch memory, {needed} are needed")]
+    Scratch {
+        /// Its length.
+        found: usize,
+        /// [`scratch_len`].
+        needed: usize,
+    },
+    /// The temperature is not a positive number.
+    #[error("the calibration temperature is {temperature}, not a positive number")]
+    Temperature {
+        /// The temperature.
+        temperature: f32,
+    },
+}
+
+/// Floats of scratch memory that a recogniser with `engine` needs: the code and one probability a label.
+pub fn scratch_len(engine: &impl Engine) -> usize {
+    engine.code_len() + engine.label_count()
+}
+
+#[cfg(feature = "alloc")]
+impl<E: Engine> OwnedRecognizer<E> {
+    /// A recogniser that owns its memory; see [`Recognizer::new`].
+    ///
+    /// # Errors
+    /// As [`Recognizer::new`].
+    pub fn owned(config: Config, engine: E, temperature: f32) -> Result<Self, RecognizerError> {
+        // The extractor's own constructor refuses a rate for which no memory length is known.
+        let memory =
+            alloc::vec![0.0; ser_features::memory_len(config.sample_rate, config.max_frames)];
+        let scratch = alloc::vec![0.0; scratch_len(&engine)];
+        Self::new(config, engine, temperature, memory, scratch)
+    }
+}
+
+impl<E, M, S> Recognizer<E, M, S>
+where
+    E: Engine,
+    M: AsRef<[f32]> + AsMut<[f32]>,
+    S: AsMut<[f32]>,
+{
+    /// A recogniser of utterances of up to `config.max_frames` frames of 10 ms. `memory` has at least
+    /// [`ser_features::memory_len`] floats, `scratch` at least [`scratch_len`]; `temperature` divides the logits.
+    ///
+    /// # Errors
+    /// [`RecognizerError::Config`], [`RecognizerError::FeatureCount`], [`RecognizerError::Scratch`], [`RecognizerError::Temperature`].
+    pub fn new(
+        config: Config,
+        engine: E,
+        temperature: f32,
+        memory: M,
+        mut scratch: S,
+    ) -> Result<Self, RecognizerError> {
+        let expected = ser_features::FEATURE_COUNT;
+        if engine.feature_count() != expected {
+            return Err(RecognizerError::FeatureCount {
+                found: engine.feature_count(),
+                expected,
+            });
+        }
+        let (found, needed) = (scratch.as_mut().len(), scratch_len(&engine));
+        if found < needed {
+            return Err(RecognizerError::Scratch { found, needed });
+        }
+        if !(temperature.is_finite() && temperature > 0.0) {
+            return Err(RecognizerError::Temperature { temperature });
+        }
+        let extractor = Extractor::new(config, memory)?;
+        Ok(Self {
+            extractor,
+            engine,
+            scratch,
+            features: Features::zeroed(),
+            meter: QualityMeter::new(),
+            temperature,
+        })
+    }
+
+    /// Takes mono samples on the scale -1..1, at the rate of the configuration, in any chunking.
+    ///
+    /// # Errors
+    /// [`PushError::NotFinite`]: nothing of the chunk was taken. [`PushError::Full`]: the utterance is longer than the memory; what fits was
+    /// taken, and [`finish`](Self::finish) gives its result.
+    pub fn push(&mut self, samples: &[f32]) -> Result<(), RecognizerError> {
+        let pushed = self.extractor.push(samples);
+        let taken = match pushed {
+            Ok(()) => samples.len(),
+            Err(PushError::Full { taken }) => taken.min(samples.len()),
+            Err(_) => 0,
+        };
+        self.meter.push(&samples[..taken]);
+        Ok(pushed?)
+    }
+
+    /// [`push`](Self::push) for 16-bit samples: x / 32767.
+    ///
+    /// # Errors
+    /// [`PushError::Full`], as [`push`](Self::push); `taken` counts from the start of `samples`.
+    pub fn push_i16(&mut self, samples: &[i16]) -> Result<(), RecognizerError> {
+        let mut buffer = [0.0; 64];
+        for (index, chunk) in samples.chunks(buffer.len()).enumerate() {
+            let converted = &mut buffer[..chunk.len()];
+            for (out, &sample) in converted.iter_mut().zip(chunk) {
+                *out = f32::from(sample) / 32_767.0;
+            }
+            self.push(converted).map_err(|error| match error {
+                RecognizerError::Push(PushError::Full { taken }) => PushError::Full {
+                    taken: index * 64 + taken,
+                }
+                .into(),
+                other => other,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The result of everything since the start or the last [`reset`](Self::reset). It ends nothing: more samples may follow, and a later
+    /// `finish` covers them too.
+    ///
+    /// # Errors
+    /// [`RecognizerError::Finish`] below 70 ms, [`RecognizerError::Engine`].
+    pub fn finish(&mut self) -> Result<Outcome<'_>, RecognizerError> {
+        self.extractor.finish(&mut self.features)?;
+        let (code_len, labels) = (self.engine.code_len(), self.engine.label_count());
+        let scratch = self.scratch.as_mut();
+        let too_small = RecognizerError::Scratch {
+            found: scratch.len(),
+            needed: code_len + labels,
+        };
+        let Some((code, rest)) = scratch.split_at_mut_checked(code_len) else {
+            return Err(too_small);
+        };
+        let Some(probabilities) = rest.get_mut(..labels) else {
+            return Err(too_small);
+        };
+        self.engine.encode(self.features.as_slice(), code)?;
+        self.engine.classify(code, probabilities)?;
+        softmax(probabilities, self.temperature);
+        let rate = self.extractor.config().sample_rate;
+        Ok(Outcome {
+            label: argmax(probabilities),
+            probabilities,
+            samples: self.meter.samples(),
+            duration_s: (self.meter.samples() as f64 / f64::from(rate)) as f32,
+            quality: self.meter.quality(
+                rate,
+                self.extractor.pitch_frames(),
+                self.extractor.voiced_frames(),
+            ),
+        })
+    }
+
+    /// Forgets the utterance; tables, model and memory stay.
+    pub fn reset(&mut self) {
+        self.extractor.reset();
+        self.meter = QualityMeter::new();
+    }
+
+    /// The features behind the last successful [`finish`](Self::finish); all 0 before it.
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// The model.
+    pub fn engine(&self) -> &E {
+        &self.engine
+    }
+}
