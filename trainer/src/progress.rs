@@ -21,8 +21,10 @@ struct Plain {
     start: Instant,
 }
 
-/// Without a terminal: a line at each tenth of the way, and no more often than this otherwise.
+/// Without a terminal: a line at each tenth of the way, at the end and every so often if that takes long …
 const PLAIN_INTERVAL: Duration = Duration::from_secs(30);
+/// … but not faster than anybody reads.
+const PLAIN_PAUSE: Duration = Duration::from_secs(2);
 
 impl Progress {
     /// A task named `label` of `total` steps.
@@ -69,7 +71,9 @@ impl Progress {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0).max(1));
         let percent = done * 100 / total;
-        if percent >= plain.next_percent || plain.last.elapsed() >= PLAIN_INTERVAL {
+        let pause = plain.last.elapsed();
+        let due = percent >= plain.next_percent && pause >= PLAIN_PAUSE;
+        if due || pause >= PLAIN_INTERVAL || done == total {
             plain.last = Instant::now();
             plain.next_percent = percent / 10 * 10 + 10;
             let seconds = plain.start.elapsed().as_secs_f64();

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod import;
+mod synth;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ enum Command {
     Corpus(corpus::Args),
     /// Read a feature table made elsewhere (openSMILE CSV or ARFF, any CSV or Parquet)
     Import(import::Args),
+    /// Make a corpus of synthetic voices, to try the programs with
+    SynthCorpus(synth::Args),
 }
 
 /// Runs the command that the process arguments ask for.
@@ -31,6 +34,7 @@ pub fn main() -> ExitCode {
     let result: Result<(), crate::Error> = match Cli::parse().command {
         Command::Corpus(args) => corpus::run(args),
         Command::Import(args) => import::run(args),
+        Command::SynthCorpus(args) => synth::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

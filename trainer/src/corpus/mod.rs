@@ -7,12 +7,14 @@ mod emodb;
 mod import;
 mod manifest;
 mod ravdess;
+mod synthetic;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub use import::{CorpusFormat, Import, ImportOptions, import};
+pub use synthetic::{Mood, SyntheticOptions, synthesise};
 
 /// One labelled recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +84,14 @@ pub enum CorpusError {
         /// The folder.
         path: PathBuf,
         /// Which recordings.
+        message: String,
+    },
+    /// A synthetic corpus that cannot be made as asked.
+    #[error("{}: {message}", path.display())]
+    Synthetic {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
         message: String,
     },
     /// An audio file that the layout does not know, where that is not allowed.
