@@ -52,6 +52,7 @@ pub fn write_hint(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             " (the disk is full: free some space and run the same command again)"
         }
+        io::ErrorKind::FileTooLarge => " (beyond the size limit for files: raise it and run again)",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             " (choose a folder that you may write to)"
         }

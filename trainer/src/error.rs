@@ -1,6 +1,7 @@
 //! The crate's error: one variant per stage, each the stage's own enum.
 
 use crate::corpus::CorpusError;
+use crate::extract::ExtractionError;
 use crate::table::TableError;
 
 /// Whatever can stop a `ser-train` command. The message names the file, row or field at fault.
@@ -16,4 +17,7 @@ pub enum Error {
     /// A feature table could not be read, understood or written.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// Recordings could not be measured.
+    #[error(transparent)]
+    Extraction(#[from] ExtractionError),
 }

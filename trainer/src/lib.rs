@@ -15,6 +15,7 @@ pub mod corpus;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod extract;
 pub mod gan;
 pub mod metrics;
 pub mod model;

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand; this one only dispatches.
 
 mod corpus;
+mod extract;
 mod import;
 mod synth;
 
@@ -20,6 +21,8 @@ struct Cli {
 enum Command {
     /// List the labelled recordings of a folder in a corpus file
     Corpus(corpus::Args),
+    /// Measure the features of every recording of a corpus file
+    Extract(extract::Args),
     /// Read a feature table made elsewhere (openSMILE CSV or ARFF, any CSV or Parquet)
     Import(import::Args),
     /// Make a corpus of synthetic voices, to try the programs with
@@ -33,6 +36,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let result: Result<(), crate::Error> = match Cli::parse().command {
         Command::Corpus(args) => corpus::run(args),
+        Command::Extract(args) => extract::run(args),
         Command::Import(args) => import::run(args),
         Command::SynthCorpus(args) => synth::run(args),
     };

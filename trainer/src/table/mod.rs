@@ -283,6 +283,19 @@ impl FeatureTable {
         }
     }
 
+    /// Whether the name ends in a format that can be written: to be asked before hours of work.
+    ///
+    /// # Errors
+    /// [`TableError::UnknownFormat`], [`TableError::ReadOnlyFormat`].
+    pub fn check_writable(path: &Path) -> Result<(), TableError> {
+        match Format::of(path)? {
+            Format::Parquet | Format::Csv => Ok(()),
+            Format::Arff => Err(TableError::ReadOnlyFormat {
+                path: path.to_owned(),
+            }),
+        }
+    }
+
     /// The features of row `index`.
     ///
     /// # Panics

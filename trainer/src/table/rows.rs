@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use ser_features::{FeatureSet, feature_names};
+
 use super::columns::{Layout, Role};
 use super::{ColumnMap, FeatureSetTag, FeatureTable, Format, MetaField, RowMeta, TableError};
 
@@ -40,11 +42,43 @@ impl PartialTable {
     /// # Errors
     /// [`TableError`], but not for fields that are missing.
     pub fn read(path: &Path, map: &ColumnMap) -> Result<Self, TableError> {
-        match Format::of(path)? {
-            Format::Parquet => super::parquet::read(path, map),
-            Format::Csv => super::csv::read(path, map),
-            Format::Arff => super::arff::read(path, map),
+        let mut table = match Format::of(path)? {
+            Format::Parquet => super::parquet::read(path, map)?,
+            Format::Csv => super::csv::read(path, map)?,
+            Format::Arff => super::arff::read(path, map)?,
+        };
+        if !map.drop.is_empty() {
+            table.feature_set = FeatureSetTag::custom();
         }
+        table.check_feature_set(path)?;
+        Ok(table)
+    }
+
+    /// A table that claims to hold a built-in feature set has all of its columns, in its order, and no other.
+    fn check_feature_set(&self, path: &Path) -> Result<(), TableError> {
+        let Some(set) = FeatureSet::from_id(&self.feature_set.id) else {
+            return Ok(());
+        };
+        let expected = feature_names(set);
+        if self.names == expected {
+            return Ok(());
+        }
+        if let Some(column) = expected.iter().find(|e| !self.names.contains(e)) {
+            let hint = format!(", one of the {} of {}", expected.len(), set.id());
+            return Err(TableError::MissingColumn {
+                path: path.to_owned(),
+                column: column.clone(),
+                hint,
+            });
+        }
+        let message = match self.names.iter().find(|n| !expected.contains(n)) {
+            Some(other) => format!("column \"{other}\" is not one of {}", set.id()),
+            None => format!("the columns are not in the order of {}", set.id()),
+        };
+        Err(TableError::Malformed {
+            path: path.to_owned(),
+            message,
+        })
     }
 
     /// The finished table. If no row names its recording, each is named after the table's file and the row.
