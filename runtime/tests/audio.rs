@@ -5,7 +5,8 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{Wav, vowel};
+use common::Random;
+use common::wav::{Wav, vowel};
 use ser_runtime::audio::{
     AudioError, Pcm, RawEncoding, RawFormat, decode_audio, read_audio, read_stream,
 };
@@ -306,28 +307,24 @@ fn bad_raw_pcm_is_refused() {
 
 #[test]
 fn hostile_bytes_never_panic() {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u32
-    };
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     let seeds = [Wav::S16, Wav::S24, Wav::F32, Wav::Alaw].map(|w| w.file(16_000, 2, &[0.25; 64]));
     let mut accepted = 0;
     for round in 0..20_000_usize {
         let mut bytes = seeds[round % seeds.len()].clone();
-        for _ in 0..=random() % 4 {
-            let at = random() as usize % bytes.len().min(64);
-            bytes[at] = random() as u8;
+        for _ in 0..=random.below(4) {
+            let at = random.below(bytes.len().min(64));
+            bytes[at] = random.below(256) as u8;
         }
-        bytes.truncate(bytes.len() - random() as usize % 8);
+        bytes.truncate(bytes.len() - random.below(8));
         accepted += usize::from(decode(&bytes).is_ok());
     }
     assert!(accepted > 0, "some changes, of a sample, must be harmless");
     for _ in 0..2_000 {
-        let mut bytes: Vec<u8> = (0..random() % 600).map(|_| random() as u8).collect();
-        let magic: &[u8] = if random() % 2 == 0 {
+        let mut bytes: Vec<u8> = (0..random.below(600))
+            .map(|_| random.below(256) as u8)
+            .collect();
+        let magic: &[u8] = if random.below(2) == 0 {
             b"fLaC\0\0\0\x22"
         } else {
             b"RIFF\x40\x02\0\0WAVE"

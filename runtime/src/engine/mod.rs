@@ -25,14 +25,14 @@ pub trait Engine {
     ///
     /// # Errors
     /// [`EngineError::Width`] unless `features` has [`Self::feature_count`] and `code` [`Self::code_len`] elements;
-    /// [`EngineError::NotFinite`] where the code overflows.
+    /// [`EngineError::NotFinite`] for features that are not finite, or where the code overflows.
     fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError>;
 
     /// A code to one logit a label, before temperature and softmax.
     ///
     /// # Errors
     /// [`EngineError::Width`] unless `code` has [`Self::code_len`] and `logits` [`Self::label_count`] elements;
-    /// [`EngineError::NotFinite`] where a logit overflows.
+    /// [`EngineError::NotFinite`] for a code that is not finite, or where a logit overflows.
     fn classify(&mut self, code: &[f32], logits: &mut [f32]) -> Result<(), EngineError>;
 }
 
@@ -71,10 +71,10 @@ pub enum EngineError {
         /// The length that the model needs.
         expected: usize,
     },
-    /// The model gave NaN or infinity.
-    #[error("the model gave a {what} that is not a finite number")]
+    /// NaN or infinity, given to the model or by it.
+    #[error("{what} hold a number that is not finite")]
     NotFinite {
-        /// Which output.
+        /// Which slice.
         what: &'static str,
     },
     /// The library behind the engine failed.
@@ -101,7 +101,7 @@ pub fn check_width(what: &'static str, slice: &[f32], expected: usize) -> Result
     }
 }
 
-/// Refuses NaN and infinity.
+/// Refuses NaN and infinity. Inputs need it too: a clip in the graph may turn NaN into an ordinary number.
 pub fn check_finite(what: &'static str, slice: &[f32]) -> Result<(), EngineError> {
     if slice.iter().all(|v| v.is_finite()) {
         Ok(())

@@ -64,6 +64,7 @@ impl Engine for OrtEngine {
     fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {
         check_width("features", features, self.feature_count())?;
         check_width("code", code, self.code_len())?;
+        check_finite("features", features)?;
         self.encoder.run(features, &mut [&mut *code])?;
         check_finite("code", code)
     }
@@ -71,8 +72,9 @@ impl Engine for OrtEngine {
     fn classify(&mut self, code: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
         check_width("code", code, self.code_len())?;
         check_width("logits", logits, self.label_count())?;
+        check_finite("code", code)?;
         self.classifier.run(code, &mut [&mut *logits])?;
-        check_finite("logit", logits)
+        check_finite("logits", logits)
     }
 }
 
