@@ -1,7 +1,9 @@
 //! The crate's error: one variant per stage, each the stage's own enum.
 
 use crate::corpus::CorpusError;
+use crate::evaluate::EvaluateError;
 use crate::extract::ExtractionError;
+use crate::fit::FitError;
 use crate::table::TableError;
 
 /// Whatever can stop a `ser-train` command. The message names the file, row or field at fault.
@@ -20,4 +22,10 @@ pub enum Error {
     /// Recordings could not be measured.
     #[error(transparent)]
     Extraction(#[from] ExtractionError),
+    /// A model could not be trained.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// A configuration could not be evaluated.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
 }

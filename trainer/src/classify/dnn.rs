@@ -77,8 +77,7 @@ impl Dnn {
         }
     }
 
-    /// One pass over `rows`; returns the mean loss of its batches. `go_on` is asked before each batch; `false` ends the
-    /// epoch unfinished with `None`.
+    /// One pass over `rows`; returns the mean loss of its batches.
     ///
     /// # Errors
     /// The backend failed.
@@ -87,8 +86,7 @@ impl Dnn {
         rows: &Rows,
         mixer: Option<&Mixer>,
         rng: &mut ChaCha8Rng,
-        go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<f64>, BackendError> {
+    ) -> Result<f64, BackendError> {
         let c = &self.config;
         let batches = match c.balance {
             Balance::Batches => balanced(&rows.class, rows.classes, c.batch_size, rng),
@@ -102,9 +100,6 @@ impl Dnn {
         let count = batches.len().max(1) as f64;
         let mut total: Option<Tensor<1>> = None;
         for indices in batches {
-            if !go_on() {
-                return Ok(None);
-            }
             let (x, y) = draw(rows, &indices, mixer, &pool, rng);
             let loss = self.step(x, &y, &weights, rng)?;
             total = Some(match total {
@@ -112,10 +107,11 @@ impl Dnn {
                 None => loss,
             });
         }
-        match total {
-            Some(sum) => Ok(values(sum)?.first().map(|&s| f64::from(s) / count)),
-            None => Ok(Some(0.0)),
-        }
+        let sum = match total {
+            Some(sum) => values(sum)?.first().copied().unwrap_or(f32::NAN),
+            None => 0.0,
+        };
+        Ok(f64::from(sum) / count)
     }
 
     fn step(

@@ -1,7 +1,9 @@
 //! The command line: one file per subcommand; this one only dispatches.
 
 mod corpus;
+mod evaluate;
 mod extract;
+mod fit;
 mod import;
 mod synth;
 
@@ -23,6 +25,10 @@ enum Command {
     Corpus(corpus::Args),
     /// Measure the features of every recording of a corpus file
     Extract(extract::Args),
+    /// Train on a feature table and write a bundle
+    Fit(fit::Args),
+    /// Score a configuration on speakers or sessions that the model never heard
+    Evaluate(evaluate::Args),
     /// Read a feature table made elsewhere (openSMILE CSV or ARFF, any CSV or Parquet)
     Import(import::Args),
     /// Make a corpus of synthetic voices, to try the programs with
@@ -37,6 +43,8 @@ pub fn main() -> ExitCode {
     let result: Result<(), crate::Error> = match Cli::parse().command {
         Command::Corpus(args) => corpus::run(args),
         Command::Extract(args) => extract::run(args),
+        Command::Fit(args) => fit::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
         Command::Import(args) => import::run(args),
         Command::SynthCorpus(args) => synth::run(args),
     };

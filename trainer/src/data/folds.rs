@@ -31,7 +31,7 @@ impl fmt::Display for Grouping {
 /// One way to part the task's rows; indices count the task's rows, not the table's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fold {
-    /// The held-out groups, joined by "+".
+    /// The held-out groups, "speaker emodb/03" say; empty where nothing is held out.
     pub name: String,
     /// Rows to learn from.
     pub train: Vec<usize>,
@@ -142,18 +142,14 @@ fn at_least_two(
     }
 }
 
-fn part(among: &[usize], held: &[(&String, &Vec<usize>)]) -> Fold {
-    let mut held_out: Vec<usize> = held
-        .iter()
-        .flat_map(|(_, rows)| rows.iter().copied())
-        .collect();
+fn part(among: &[usize], grouping: Grouping, held: &[(&String, &Vec<usize>)]) -> Fold {
+    let rows = held.iter().flat_map(|(_, rows)| rows.iter().copied());
+    let mut held_out: Vec<usize> = rows.collect();
     held_out.sort_unstable();
+    let names: Vec<&str> = held.iter().map(|(n, _)| n.as_str()).collect();
+    let plural = if names.len() == 1 { "" } else { "s" };
     Fold {
-        name: held
-            .iter()
-            .map(|(n, _)| n.as_str())
-            .collect::<Vec<_>>()
-            .join("+"),
+        name: format!("{grouping}{plural} {}", names.join(", ")),
         train: among
             .iter()
             .copied()
@@ -191,7 +187,7 @@ pub fn leave_one_out(task: &Task<'_>, grouping: Grouping) -> Result<Vec<Fold>, F
     at_least_two(&groups, grouping)?;
     groups
         .iter()
-        .map(|g| keep_labels(task, grouping, part(&all, &[g])))
+        .map(|g| keep_labels(task, grouping, part(&all, grouping, &[g])))
         .collect()
 }
 
@@ -230,7 +226,7 @@ pub fn grouped(
         .iter_mut()
         .map(|held| {
             held.sort();
-            keep_labels(task, grouping, part(&all, held))
+            keep_labels(task, grouping, part(&all, grouping, held))
         })
         .collect()
 }
@@ -276,7 +272,7 @@ pub fn validation(
         drawn.shuffle(&mut stream(seed, "validation split", attempt));
         drawn.truncate(want);
         drawn.sort();
-        match keep_labels(task, grouping, part(among, &drawn)) {
+        match keep_labels(task, grouping, part(among, grouping, &drawn)) {
             Ok(fold) if lost_label(task, &fold.held_out).is_none() => return Ok(fold),
             Ok(fold) => incomplete = incomplete.or(Some(fold)),
             Err(e) => lost = lost.or(Some(e)),
@@ -323,5 +319,5 @@ fn named(
     if held.len() == groups.len() {
         return Err(FoldError::NothingLeft { grouping });
     }
-    keep_labels(task, grouping, part(among, &held))
+    keep_labels(task, grouping, part(among, grouping, &held))
 }

@@ -235,6 +235,14 @@ impl MixupGan {
         matrix(x.to_vec(), rows, &self.device)
     }
 
+    /// Forgets the optimisers' moments, which only further steps would need.
+    pub fn end_training(&mut self) {
+        let o = &mut self.optimisers;
+        for adam in [&mut o.encoder, &mut o.decoder, &mut o.generator, &mut o.discriminator] {
+            *adam = Adam::new(adam.config());
+        }
+    }
+
     /// Every number that training changes: networks with their optimisers, in a fixed order.
     ///
     /// # Errors

@@ -1,0 +1,74 @@
+//! `ser-train evaluate`: scores on speakers or sessions that the model never heard.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use super::fit::{announce, read_config};
+use crate::Error;
+use crate::device::{self, DeviceChoice};
+use crate::evaluate::{EvaluateOptions, FoldChoice, Scores, Summary, evaluate};
+use crate::fit::FitError;
+use crate::table::FeatureTable;
+
+/// Arguments of `ser-train evaluate`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Feature table (.parquet, .csv or .arff)
+    features: PathBuf,
+    /// Configuration; keys it does not name have the defaults of `ser-train fit --print-config`
+    #[arg(short, long, value_name = "CONFIG.toml")]
+    config: Option<PathBuf>,
+    /// Results file; finished folds are kept in SCORES.json.partial until all have ended
+    #[arg(short, long, value_name = "SCORES.json")]
+    output: PathBuf,
+    /// Leave one `speaker` or `session` out, or a number of folds of whole speakers
+    #[arg(long, default_value = "speaker", value_name = "speaker|session|K")]
+    folds: FoldChoice,
+    /// Repeats with seeds that count up from the configuration's
+    #[arg(long, default_value = "1")]
+    seeds: NonZeroUsize,
+    /// Folds side by side [default: one for each core]
+    #[arg(long)]
+    jobs: Option<NonZeroUsize>,
+    /// Where to train
+    #[arg(long, value_enum, default_value = "cpu")]
+    device: DeviceChoice,
+}
+
+/// Evaluates, writes the results file and prints the scores.
+pub fn run(args: Args) -> Result<(), Error> {
+    let config = read_config(args.config.as_deref())?;
+    let device = device::choose(args.device).map_err(FitError::from)?;
+    let table = FeatureTable::read(&args.features)?;
+    announce(&device);
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let scores = evaluate(
+        &table,
+        &config,
+        &EvaluateOptions {
+            folds: args.folds,
+            seeds: args.seeds.get(),
+            jobs: args.jobs.map_or(cores, NonZeroUsize::get),
+            device: &device,
+            output: &args.output,
+        },
+    )?;
+    print(&scores);
+    Ok(())
+}
+
+fn print(scores: &Scores) {
+    let with_spread = |s: &Summary| match s.std {
+        Some(std) => format!("{:.3} ± {std:.3}", s.mean),
+        None => format!("{:.3}", s.mean),
+    };
+    println!("{}", scores.protocol);
+    println!("UAR, pooled over folds  {}", with_spread(&scores.uar));
+    println!("UAR, mean of folds      {}", with_spread(&scores.mean_fold_uar));
+    println!("accuracy                {}", with_spread(&scores.accuracy));
+    for (label, row) in scores.labels.iter().zip(&scores.confusion.counts) {
+        let recall = scores.recall.get(label).copied().unwrap_or(0.0);
+        let counts: Vec<String> = row.iter().map(|n| format!("{n:>6}")).collect();
+        println!("{label:<16} recall {recall:.3}  taken for {}", counts.join(""));
+    }
+}

@@ -1,0 +1,106 @@
+//! `ser-train fit`: from a feature table to a bundle.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::Error;
+use crate::config::{Config, DEFAULT_TOML};
+use crate::device::{self, DeviceChoice};
+use crate::evaluate::Scores;
+use crate::fit::{Control, FitError, FitOptions, fit};
+use crate::table::FeatureTable;
+
+/// Arguments of `ser-train fit`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Feature table (.parquet, .csv or .arff)
+    #[arg(required_unless_present = "print_config")]
+    features: Option<PathBuf>,
+    /// Configuration; keys it does not name have the defaults of --print-config
+    #[arg(short, long, value_name = "CONFIG.toml")]
+    config: Option<PathBuf>,
+    /// Folder of the run: bundle/, plots/, report.html, metrics.jsonl, config.toml, checkpoint
+    #[arg(short, long, value_name = "DIR", required_unless_present = "print_config")]
+    output: Option<PathBuf>,
+    /// Go on with the run in DIR after a crash or Ctrl-C (starts one where there is none)
+    #[arg(long, conflicts_with = "overwrite")]
+    resume: bool,
+    /// Start anew even where DIR holds a run that has not ended
+    #[arg(long)]
+    overwrite: bool,
+    /// Where to train
+    #[arg(long, value_enum, default_value = "auto")]
+    device: DeviceChoice,
+    /// Scores of `ser-train evaluate` on the same table and configuration, for the bundle and its card
+    #[arg(long, value_name = "SCORES.json")]
+    scores: Option<PathBuf>,
+    /// Print every setting with its default and meaning, and exit
+    #[arg(long)]
+    print_config: bool,
+}
+
+/// Set by Ctrl-C.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Exit status of a process that ended by SIGINT.
+const INTERRUPTED: i32 = 130;
+
+/// Trains and writes the bundle.
+pub fn run(args: Args) -> Result<(), Error> {
+    let (Some(features), Some(output)) = (args.features, args.output) else {
+        print!("{DEFAULT_TOML}");
+        return Ok(());
+    };
+    if args.print_config {
+        print!("{DEFAULT_TOML}");
+        return Ok(());
+    }
+    let config = read_config(args.config.as_deref())?;
+    let device = device::choose(args.device).map_err(FitError::from)?;
+    let scores = args.scores.as_deref().map(Scores::read).transpose()?;
+    let table = FeatureTable::read(&features)?;
+    announce(&device);
+    // A second Ctrl-C ends the process at once, which is safe: files are replaced whole or cut back by --resume.
+    let handler = || {
+        if STOP.swap(true, Ordering::SeqCst) {
+            std::process::exit(INTERRUPTED);
+        }
+        eprintln!("stopping at the end of this epoch; Ctrl-C again stops at once");
+    };
+    if let Err(e) = ctrlc::set_handler(handler) {
+        eprintln!("Ctrl-C will end the process at once, without a last checkpoint: {e}");
+    }
+    let mut control = |_: &_| {
+        if STOP.load(Ordering::SeqCst) { Control::Stop } else { Control::GoOn }
+    };
+    let outcome = fit(
+        &table,
+        &config,
+        &mut FitOptions {
+            out: &output,
+            resume: args.resume,
+            overwrite: args.overwrite,
+            device: &device,
+            scores: scores.as_ref(),
+            control: &mut control,
+        },
+    )?;
+    let _ = outcome;
+    Ok(())
+}
+
+/// The configuration in `path`, or the defaults.
+pub(super) fn read_config(path: Option<&std::path::Path>) -> Result<Config, FitError> {
+    Ok(match path {
+        Some(path) => Config::read(path)?,
+        None => Config::from_toml("", "the built-in default configuration")?,
+    })
+}
+
+/// Says which device is used, and why where that is not obvious.
+pub(super) fn announce(device: &device::Chosen) {
+    eprintln!("device: {device}");
+    if let Some(note) = &device.note {
+        eprintln!("  {note}");
+    }
+}

@@ -1,0 +1,539 @@
+//! Cross-validation: how well the configuration does on speakers (or sessions) that it never heard.
+//!
+//! Every fold is a whole training on the rows of the other groups - normaliser, GAN, classifier, early stopping on
+//! groups held out among *those* rows - and its model then meets the fold's own rows once. Each (seed, fold) is kept as
+//! it ends in a file beside the output, so that an evaluation goes on where it was stopped. Folds run side by side, one
+//! thread each, so that the scores do not depend on the number of cores.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use ser_runtime::bundle::Score;
+
+use crate::atomic;
+use crate::config::{Config, ConfigError, HoldOut};
+use crate::data::batches::largest;
+use crate::data::folds::{self, Fold, Grouping};
+use crate::data::task::Task;
+use crate::device::Chosen;
+use crate::fit::checkpoint::Origin;
+use crate::fit::training::Training;
+use crate::fit::{FitError, origin, versions};
+use crate::metrics::{Confusion, mean_std};
+use crate::model::HeldOut;
+use crate::progress::Progress;
+use crate::table::FeatureTable;
+
+/// How rows are parted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoldChoice {
+    /// Leave one speaker out.
+    Speaker,
+    /// Leave one session out.
+    Session,
+    /// So many folds of whole speakers.
+    Grouped(usize),
+}
+
+impl FromStr for FoldChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse::<usize>()) {
+            ("speaker", _) => Ok(Self::Speaker),
+            ("session", _) => Ok(Self::Session),
+            (_, Ok(k @ 2..)) => Ok(Self::Grouped(k)),
+            _ => Err("write `speaker`, `session`, or a number of folds from 2 up".into()),
+        }
+    }
+}
+
+/// What can stop an evaluation.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvaluateError {
+    /// A training of one of the folds, or what it was given.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// A fold failed.
+    #[error("fold {fold}, seed {seed}: {source}")]
+    Fold {
+        /// Its name.
+        fold: String,
+        /// The seed.
+        seed: u64,
+        /// The cause.
+        source: FitError,
+    },
+    /// Reading or writing failed.
+    #[error("cannot {action} {}: {source}{}", path.display(), atomic::write_hint(source))]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// "read" or "write".
+        action: &'static str,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A file that is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Finished folds of something else.
+    #[error("{} holds finished folds measured with {what}; go on with the same, or remove that file to start anew", path.display())]
+    OtherRun {
+        /// The file of finished folds.
+        path: PathBuf,
+        /// All differences.
+        what: String,
+    },
+    /// No thread could be started.
+    #[error("cannot start a worker thread: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// What to evaluate and how.
+#[derive(Clone, Debug)]
+pub struct EvaluateOptions<'a> {
+    /// How rows are parted.
+    pub folds: FoldChoice,
+    /// Repeats; their seeds count up from the configuration's.
+    pub seeds: usize,
+    /// Folds side by side (on the CPU; a GPU takes one at a time).
+    pub jobs: usize,
+    /// Where tensors live.
+    pub device: &'a Chosen,
+    /// The scores file; finished folds are kept beside it.
+    pub output: &'a Path,
+}
+
+/// Mean over seeds, their spread, and each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// Mean over seeds.
+    pub mean: f64,
+    /// Sample standard deviation over seeds; none for a single seed.
+    pub std: Option<f64>,
+    /// One value per seed.
+    pub per_seed: Vec<f64>,
+}
+
+/// The model of one fold and seed on the fold's own rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FoldResult {
+    /// The seed.
+    pub seed: u64,
+    /// Name of the held-out group(s).
+    pub fold: String,
+    /// Classifier epochs that early stopping chose.
+    pub classifier_epochs: Option<usize>,
+    /// Rows of the table that were held out, from 0.
+    pub rows: Vec<usize>,
+    /// Class index of each.
+    pub truth: Vec<usize>,
+    /// Logits, `[rows, labels]` row-major.
+    pub logits: Vec<f32>,
+}
+
+/// A results file: scores, how they were measured, and all predictions behind them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scores {
+    /// How it was measured, in words.
+    pub protocol: String,
+    /// Classes, in the order of logits and of the confusion matrix.
+    pub labels: Vec<String>,
+    /// Unweighted average recall over the pooled predictions of all folds.
+    pub uar: Summary,
+    /// Mean of the folds' own UARs (over the labels that a fold has).
+    pub mean_fold_uar: Summary,
+    /// Share of rows recognised, pooled.
+    pub accuracy: Summary,
+    /// Recall by label, mean over seeds.
+    pub recall: BTreeMap<String, f64>,
+    /// Pooled counts of all seeds, `confusion[truth][prediction]`.
+    pub confusion: Confusion,
+    /// Configuration, table, device and version.
+    pub origin: Origin,
+    /// Versions of what took part.
+    pub versions: BTreeMap<String, String>,
+    /// Every fold of every seed.
+    pub folds: Vec<FoldResult>,
+}
+
+impl Scores {
+    /// Reads a file that `ser-train evaluate` wrote.
+    ///
+    /// # Errors
+    /// The file cannot be read or is something else.
+    pub fn read(path: &Path) -> Result<Self, EvaluateError> {
+        let text = std::fs::read_to_string(path).map_err(io(path, "read"))?;
+        serde_json::from_str(&text).map_err(|e| EvaluateError::Malformed {
+            path: path.to_owned(),
+            reason: format!("not a results file of `ser-train evaluate`: {e}"),
+        })
+    }
+
+    /// Refuses scores of another configuration or table (device and version may differ).
+    pub(crate) fn check_origin(&self, now: &Origin) -> Result<(), FitError> {
+        let like_now = Origin {
+            device: now.device.clone(),
+            version: now.version.clone(),
+            ..self.origin.clone()
+        };
+        differences(&like_now, now).map_or(Ok(()), |what| Err(FitError::OtherScores(what)))
+    }
+
+    /// The scores as a bundle states them.
+    pub fn for_bundle(&self) -> Vec<Score> {
+        let score = |metric: &str, s: &Summary, detail| Score {
+            protocol: self.protocol.clone(),
+            metric: metric.into(),
+            value: s.mean,
+            std: s.std,
+            detail,
+        };
+        let detail = json!({
+            "labels": self.labels,
+            "confusion": self.confusion.counts,
+            "recall": self.recall,
+            "per_seed": self.uar.per_seed,
+        });
+        let seeds = |s: &Summary| json!({"per_seed": s.per_seed});
+        vec![
+            score("UAR, pooled over folds", &self.uar, detail),
+            score("UAR, mean of folds", &self.mean_fold_uar, seeds(&self.mean_fold_uar)),
+            score("accuracy", &self.accuracy, seeds(&self.accuracy)),
+        ]
+    }
+
+    /// All predictions as calibration data: each comes from a model that never met the row's speaker.
+    pub fn held_out(&self) -> Option<HeldOut> {
+        (!self.folds.is_empty()).then(|| HeldOut {
+            source: format!("predictions of cross-validation ({})", self.protocol),
+            logits: self.folds.iter().flat_map(|f| f.logits.iter().copied()).collect(),
+            labels: self.folds.iter().flat_map(|f| f.truth.iter().copied()).collect(),
+        })
+    }
+}
+
+fn differences(was: &Origin, now: &Origin) -> Option<String> {
+    match was.differences(now) {
+        d if d.is_empty() => None,
+        d => Some(d.join(", ")),
+    }
+}
+
+/// Trains and tests every fold with every seed and writes the scores.
+///
+/// # Errors
+/// See [`EvaluateError`]. Folds that had ended are kept and not trained again by the next call.
+pub fn evaluate(
+    table: &FeatureTable,
+    config: &Config,
+    options: &EvaluateOptions<'_>,
+) -> Result<Scores, EvaluateError> {
+    if !config.validation.hold_out.is_empty() {
+        return Err(FitError::Config(ConfigError::Value {
+            origin: "evaluate".into(),
+            key: "validation.hold_out",
+            problem: "must be empty: evaluate draws validation groups among the training rows of each fold".into(),
+        })
+        .into());
+    }
+    let task = Task::new(table, &config.labels).map_err(FitError::from)?;
+    let folds = match options.folds {
+        FoldChoice::Speaker => folds::leave_one_out(&task, Grouping::Speaker),
+        FoldChoice::Session => folds::leave_one_out(&task, Grouping::Session),
+        FoldChoice::Grouped(k) => folds::grouped(&task, Grouping::Speaker, k, config.seed),
+    }
+    .map_err(FitError::from)?;
+    let seeds: Vec<u64> = (0..options.seeds as u64).map(|i| config.seed.wrapping_add(i)).collect();
+    let origin = origin(table, config, options.device);
+    let store = Store::open(&partial_path(options.output), &origin)?;
+    let done = run_all(&task, config, &folds, &seeds, options, store)?;
+    let scores = summarise(&task, config, &folds, &seeds, options, origin, done);
+    let text = serde_json::to_vec_pretty(&scores).map_err(|e| EvaluateError::Malformed {
+        path: options.output.to_owned(),
+        reason: e.to_string(),
+    })?;
+    atomic::write::<std::io::Error, _>(options.output, |w| w.write_all(&text))
+        .map_err(io(options.output, "write"))?;
+    let partial = partial_path(options.output);
+    std::fs::remove_file(&partial).map_err(io(&partial, "remove"))?;
+    Ok(scores)
+}
+
+fn run_all(
+    task: &Task<'_>,
+    config: &Config,
+    folds: &[Fold],
+    seeds: &[u64],
+    options: &EvaluateOptions<'_>,
+    store: Store,
+) -> Result<Vec<FoldResult>, EvaluateError> {
+    let wanted: Vec<(u64, &Fold)> = seeds.iter().flat_map(|&s| folds.iter().map(move |f| (s, f))).collect();
+    let todo: Vec<&(u64, &Fold)> = wanted
+        .iter()
+        .filter(|(seed, fold)| store.find(*seed, &fold.name).is_none())
+        .collect();
+    let progress = Progress::new("evaluate", wanted.len() as u64);
+    progress.add((wanted.len() - todo.len()) as u64);
+    let jobs = if options.device.name == "cpu" { options.jobs.max(1) } else { 1 };
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let store = Mutex::new(store);
+    let worker = || -> Result<(), EvaluateError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+        while !failed.load(Ordering::Relaxed) {
+            let Some((seed, fold)) = todo.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                break;
+            };
+            let result = pool.install(|| one_fold(task, config, fold, *seed, options));
+            let result = result.map_err(|source| EvaluateError::Fold {
+                fold: fold.name.clone(),
+                seed: *seed,
+                source,
+            })?;
+            let mut store = store.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            store.push(result)?;
+            progress.message(format!("UAR so far {:.3}", store.uar(task.labels.len())));
+            progress.add(1);
+        }
+        Ok(())
+    };
+    let outcomes: Vec<Result<(), EvaluateError>> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..jobs.min(todo.len()))
+            .map(|_| {
+                scope.spawn(|| {
+                    let outcome = worker();
+                    failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
+                    outcome
+                })
+            })
+            .collect();
+        let join = |t: std::thread::ScopedJoinHandle<'_, _>| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        started.into_iter().map(join).collect()
+    });
+    progress.finish();
+    outcomes.into_iter().collect::<Result<(), _>>()?;
+    let store = store.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    Ok(wanted
+        .iter()
+        .filter_map(|(seed, fold)| store.find(*seed, &fold.name).cloned())
+        .collect())
+}
+
+fn one_fold(
+    task: &Task<'_>,
+    config: &Config,
+    fold: &Fold,
+    seed: u64,
+    options: &EvaluateOptions<'_>,
+) -> Result<FoldResult, FitError> {
+    let mut config = config.clone();
+    config.seed = seed;
+    let split = folds::validation(task, &fold.train, &config.validation, seed)?;
+    let mut training = Training::new(&config, task, split, &options.device.device)?;
+    while training.epoch()?.is_some() {}
+    let model = training.finished().ok_or(FitError::Misfit)?;
+    let raw: Vec<f32> = fold.held_out.iter().flat_map(|&i| task.features(i).iter().copied()).collect();
+    Ok(FoldResult {
+        seed,
+        fold: fold.name.clone(),
+        classifier_epochs: training.chosen_epochs(),
+        rows: fold.held_out.iter().map(|&i| task.rows[i]).collect(),
+        truth: fold.held_out.iter().map(|&i| task.classes[i]).collect(),
+        logits: model.logits(&raw)?,
+    })
+}
+
+fn confusion(results: &[&FoldResult], classes: usize) -> Confusion {
+    let pairs = results
+        .iter()
+        .flat_map(|r| r.truth.iter().copied().zip(r.logits.chunks_exact(classes).map(largest)));
+    Confusion::of(classes, pairs)
+}
+
+fn summarise(
+    task: &Task<'_>,
+    config: &Config,
+    folds: &[Fold],
+    seeds: &[u64],
+    options: &EvaluateOptions<'_>,
+    origin: Origin,
+    done: Vec<FoldResult>,
+) -> Scores {
+    let classes = task.labels.len();
+    let mut total = Confusion::new(classes);
+    let (mut uar, mut fold_uar, mut accuracy) = (Vec::new(), Vec::new(), Vec::new());
+    let mut recalls = vec![Vec::new(); classes];
+    for seed in seeds {
+        let of_seed: Vec<&FoldResult> = done.iter().filter(|r| r.seed == *seed).collect();
+        let pooled = confusion(&of_seed, classes);
+        uar.extend(pooled.uar());
+        accuracy.extend(pooled.accuracy());
+        let own: Vec<f64> = of_seed.iter().filter_map(|r| confusion(&[r], classes).uar()).collect();
+        fold_uar.extend(mean_std(&own).map(|m| m.0));
+        for (all, recall) in recalls.iter_mut().zip(pooled.recalls()) {
+            all.extend(recall);
+        }
+        total.add(&pooled);
+    }
+    let summary = |per_seed: Vec<f64>| {
+        let (mean, std) = mean_std(&per_seed).unwrap_or((0.0, None));
+        Summary {
+            mean,
+            std,
+            per_seed,
+        }
+    };
+    Scores {
+        protocol: protocol(task, config, folds, seeds, options),
+        labels: task.labels.clone(),
+        uar: summary(uar),
+        mean_fold_uar: summary(fold_uar),
+        accuracy: summary(accuracy),
+        recall: task
+            .labels
+            .iter()
+            .zip(&recalls)
+            .filter_map(|(l, r)| Some((l.clone(), mean_std(r)?.0)))
+            .collect(),
+        confusion: total,
+        origin,
+        versions: versions(&options.device.name),
+        folds: done,
+    }
+}
+
+fn protocol(task: &Task<'_>, config: &Config, folds: &[Fold], seeds: &[u64], options: &EvaluateOptions<'_>) -> String {
+    let parted = match options.folds {
+        FoldChoice::Speaker => format!("leave-one-speaker-out over {} speakers", folds.len()),
+        FoldChoice::Session => format!("leave-one-session-out over {} sessions", folds.len()),
+        FoldChoice::Grouped(k) => format!("{k} folds of whole speakers"),
+    };
+    let stopping = match config.validation.by {
+        HoldOut::None => "no early stopping".to_owned(),
+        by => format!(
+            "early stopping on {}s held out among the training rows of the fold{}",
+            if by == HoldOut::Speaker { "speaker" } else { "session" },
+            if config.validation.refit { ", then refit on all training rows" } else { "" }
+        ),
+    };
+    let repeats = match seeds {
+        [one] => format!("seed {one}"),
+        many => format!("{} seeds from {}", many.len(), config.seed),
+    };
+    format!(
+        "{parted}; {} recordings, {} labels ({}); strict: normaliser fitted on the training rows of the fold alone; {stopping}; {repeats}",
+        task.len(),
+        task.labels.len(),
+        task.labels.join(", ")
+    )
+}
+
+fn io(path: &Path, action: &'static str) -> impl Fn(std::io::Error) -> EvaluateError {
+    let path = path.to_owned();
+    move |source| EvaluateError::Io {
+        path: path.clone(),
+        action,
+        source,
+    }
+}
+
+fn partial_path(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
+}
+
+/// Finished folds on disk: a line for the origin, then a line each.
+#[derive(Debug)]
+struct Store {
+    path: PathBuf,
+    file: File,
+    done: Vec<FoldResult>,
+}
+
+impl Store {
+    fn open(path: &Path, origin: &Origin) -> Result<Self, EvaluateError> {
+        let fail = io(path, "read");
+        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(io(folder, "create"))?;
+        }
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(fail(e)),
+        };
+        // A line without its end was being written when the evaluation was stopped.
+        let whole = text.rfind('\n').map_or(0, |i| i + 1);
+        let mut lines = text[..whole].lines();
+        let malformed = |e: serde_json::Error| EvaluateError::Malformed {
+            path: path.to_owned(),
+            reason: format!("{e}; remove the file to start anew"),
+        };
+        let mut done = Vec::new();
+        let fresh = match lines.next() {
+            None => true,
+            Some(first) => {
+                let was: Origin = serde_json::from_str(first).map_err(malformed)?;
+                if let Some(what) = differences(&was, origin) {
+                    return Err(EvaluateError::OtherRun {
+                        path: path.to_owned(),
+                        what,
+                    });
+                }
+                for line in lines {
+                    done.push(serde_json::from_str(line).map_err(malformed)?);
+                }
+                false
+            }
+        };
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(io(path, "write"))?;
+        file.set_len(whole as u64).map_err(io(path, "write"))?;
+        if fresh {
+            writeln!(file, "{}", json!(origin)).map_err(io(path, "write"))?;
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            done,
+        })
+    }
+
+    fn push(&mut self, result: FoldResult) -> Result<(), EvaluateError> {
+        let line = format!("{}\n", json!(result));
+        self.file.write_all(line.as_bytes()).map_err(io(&self.path, "write"))?;
+        self.done.push(result);
+        Ok(())
+    }
+
+    fn find(&self, seed: u64, fold: &str) -> Option<&FoldResult> {
+        self.done.iter().find(|r| r.seed == seed && r.fold == fold)
+    }
+
+    fn uar(&self, classes: usize) -> f64 {
+        let all: Vec<&FoldResult> = self.done.iter().collect();
+        confusion(&all, classes).uar().unwrap_or(0.0)
+    }
+}
