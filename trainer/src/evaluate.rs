@@ -216,7 +216,11 @@ impl Scores {
         let seeds = |s: &Summary| json!({"per_seed": s.per_seed});
         vec![
             score("UAR, pooled over folds", &self.uar, detail),
-            score("UAR, mean of folds", &self.mean_fold_uar, seeds(&self.mean_fold_uar)),
+            score(
+                "UAR, mean of folds",
+                &self.mean_fold_uar,
+                seeds(&self.mean_fold_uar),
+            ),
             score("accuracy", &self.accuracy, seeds(&self.accuracy)),
         ]
     }
@@ -225,8 +229,16 @@ impl Scores {
     pub fn held_out(&self) -> Option<HeldOut> {
         (!self.folds.is_empty()).then(|| HeldOut {
             source: format!("predictions of cross-validation ({})", self.protocol),
-            logits: self.folds.iter().flat_map(|f| f.logits.iter().copied()).collect(),
-            labels: self.folds.iter().flat_map(|f| f.truth.iter().copied()).collect(),
+            logits: self
+                .folds
+                .iter()
+                .flat_map(|f| f.logits.iter().copied())
+                .collect(),
+            labels: self
+                .folds
+                .iter()
+                .flat_map(|f| f.truth.iter().copied())
+                .collect(),
         })
     }
 }
@@ -262,7 +274,9 @@ pub fn evaluate(
         FoldChoice::Grouped(k) => folds::grouped(&task, Grouping::Speaker, k, config.seed),
     }
     .map_err(FitError::from)?;
-    let seeds: Vec<u64> = (0..options.seeds as u64).map(|i| config.seed.wrapping_add(i)).collect();
+    let seeds: Vec<u64> = (0..options.seeds as u64)
+        .map(|i| config.seed.wrapping_add(i))
+        .collect();
     let origin = origin(table, config, options.device);
     let store = Store::open(&partial_path(options.output), &origin)?;
     let done = run_all(&task, config, &folds, &seeds, options, store)?;
@@ -286,14 +300,21 @@ fn run_all(
     options: &EvaluateOptions<'_>,
     store: Store,
 ) -> Result<Vec<FoldResult>, EvaluateError> {
-    let wanted: Vec<(u64, &Fold)> = seeds.iter().flat_map(|&s| folds.iter().map(move |f| (s, f))).collect();
+    let wanted: Vec<(u64, &Fold)> = seeds
+        .iter()
+        .flat_map(|&s| folds.iter().map(move |f| (s, f)))
+        .collect();
     let todo: Vec<&(u64, &Fold)> = wanted
         .iter()
         .filter(|(seed, fold)| store.find(*seed, &fold.name).is_none())
         .collect();
     let progress = Progress::new("evaluate", wanted.len() as u64);
     progress.add((wanted.len() - todo.len()) as u64);
-    let jobs = if options.device.name == "cpu" { options.jobs.max(1) } else { 1 };
+    let jobs = if options.device.name == "cpu" {
+        options.jobs.max(1)
+    } else {
+        1
+    };
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let store = Mutex::new(store);
@@ -309,7 +330,9 @@ fn run_all(
                 seed: *seed,
                 source,
             })?;
-            let mut store = store.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut store = store
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             store.push(result)?;
             progress.message(format!("UAR so far {:.3}", store.uar(task.labels.len())));
             progress.add(1);
@@ -326,12 +349,17 @@ fn run_all(
                 })
             })
             .collect();
-        let join = |t: std::thread::ScopedJoinHandle<'_, _>| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let join = |t: std::thread::ScopedJoinHandle<'_, _>| {
+            t.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
         started.into_iter().map(join).collect()
     });
     progress.finish();
     outcomes.into_iter().collect::<Result<(), _>>()?;
-    let store = store.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let store = store
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     Ok(wanted
         .iter()
         .filter_map(|(seed, fold)| store.find(*seed, &fold.name).cloned())
@@ -351,7 +379,11 @@ fn one_fold(
     let mut training = Training::new(&config, task, split, &options.device.device)?;
     while training.epoch()?.is_some() {}
     let model = training.finished().ok_or(FitError::Misfit)?;
-    let raw: Vec<f32> = fold.held_out.iter().flat_map(|&i| task.features(i).iter().copied()).collect();
+    let raw: Vec<f32> = fold
+        .held_out
+        .iter()
+        .flat_map(|&i| task.features(i).iter().copied())
+        .collect();
     Ok(FoldResult {
         seed,
         fold: fold.name.clone(),
@@ -363,9 +395,12 @@ fn one_fold(
 }
 
 fn confusion(results: &[&FoldResult], classes: usize) -> Confusion {
-    let pairs = results
-        .iter()
-        .flat_map(|r| r.truth.iter().copied().zip(r.logits.chunks_exact(classes).map(largest)));
+    let pairs = results.iter().flat_map(|r| {
+        r.truth
+            .iter()
+            .copied()
+            .zip(r.logits.chunks_exact(classes).map(largest))
+    });
     Confusion::of(classes, pairs)
 }
 
@@ -387,7 +422,10 @@ fn summarise(
         let pooled = confusion(&of_seed, classes);
         uar.extend(pooled.uar());
         accuracy.extend(pooled.accuracy());
-        let own: Vec<f64> = of_seed.iter().filter_map(|r| confusion(&[r], classes).uar()).collect();
+        let own: Vec<f64> = of_seed
+            .iter()
+            .filter_map(|r| confusion(&[r], classes).uar())
+            .collect();
         fold_uar.extend(mean_std(&own).map(|m| m.0));
         for (all, recall) in recalls.iter_mut().zip(pooled.recalls()) {
             all.extend(recall);
@@ -421,7 +459,13 @@ fn summarise(
     }
 }
 
-fn protocol(task: &Task<'_>, config: &Config, folds: &[Fold], seeds: &[u64], options: &EvaluateOptions<'_>) -> String {
+fn protocol(
+    task: &Task<'_>,
+    config: &Config,
+    folds: &[Fold],
+    seeds: &[u64],
+    options: &EvaluateOptions<'_>,
+) -> String {
     let parted = match options.folds {
         FoldChoice::Speaker => format!("leave-one-speaker-out over {} speakers", folds.len()),
         FoldChoice::Session => format!("leave-one-session-out over {} sessions", folds.len()),
@@ -431,8 +475,16 @@ fn protocol(task: &Task<'_>, config: &Config, folds: &[Fold], seeds: &[u64], opt
         HoldOut::None => "no early stopping".to_owned(),
         by => format!(
             "early stopping on {}s held out among the training rows of the fold{}",
-            if by == HoldOut::Speaker { "speaker" } else { "session" },
-            if config.validation.refit { ", then refit on all training rows" } else { "" }
+            if by == HoldOut::Speaker {
+                "speaker"
+            } else {
+                "session"
+            },
+            if config.validation.refit {
+                ", then refit on all training rows"
+            } else {
+                ""
+            }
         ),
     };
     let repeats = match seeds {
@@ -523,7 +575,9 @@ impl Store {
 
     fn push(&mut self, result: FoldResult) -> Result<(), EvaluateError> {
         let line = format!("{}\n", json!(result));
-        self.file.write_all(line.as_bytes()).map_err(io(&self.path, "write"))?;
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(io(&self.path, "write"))?;
         self.done.push(result);
         Ok(())
     }

@@ -64,11 +64,17 @@ fn print(scores: &Scores) {
     };
     println!("{}", scores.protocol);
     println!("UAR, pooled over folds  {}", with_spread(&scores.uar));
-    println!("UAR, mean of folds      {}", with_spread(&scores.mean_fold_uar));
+    println!(
+        "UAR, mean of folds      {}",
+        with_spread(&scores.mean_fold_uar)
+    );
     println!("accuracy                {}", with_spread(&scores.accuracy));
     for (label, row) in scores.labels.iter().zip(&scores.confusion.counts) {
         let recall = scores.recall.get(label).copied().unwrap_or(0.0);
         let counts: Vec<String> = row.iter().map(|n| format!("{n:>6}")).collect();
-        println!("{label:<16} recall {recall:.3}  taken for {}", counts.join(""));
+        println!(
+            "{label:<16} recall {recall:.3}  taken for {}",
+            counts.join("")
+        );
     }
 }

@@ -20,7 +20,12 @@ pub struct Args {
     #[arg(short, long, value_name = "CONFIG.toml")]
     config: Option<PathBuf>,
     /// Folder of the run: bundle/, plots/, report.html, metrics.jsonl, config.toml, checkpoint
-    #[arg(short, long, value_name = "DIR", required_unless_present = "print_config")]
+    #[arg(
+        short,
+        long,
+        value_name = "DIR",
+        required_unless_present = "print_config"
+    )]
     output: Option<PathBuf>,
     /// Go on with the run in DIR after a crash or Ctrl-C (starts one where there is none)
     #[arg(long, conflicts_with = "overwrite")]
@@ -71,7 +76,11 @@ pub fn run(args: Args) -> Result<(), Error> {
         eprintln!("Ctrl-C will end the process at once, without a last checkpoint: {e}");
     }
     let mut control = |_: &_| {
-        if STOP.load(Ordering::SeqCst) { Control::Stop } else { Control::GoOn }
+        if STOP.load(Ordering::SeqCst) {
+            Control::Stop
+        } else {
+            Control::GoOn
+        }
     };
     let outcome = fit(
         &table,

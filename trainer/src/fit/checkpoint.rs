@@ -184,11 +184,20 @@ impl Checkpoint {
             progress: state.progress,
             gan: state.gan.map(|g| {
                 let networks = g.networks.into_iter().map(|n| pack.network(n)).collect();
-                (networks, g.adams.into_iter().map(|a| pack.moments(a)).collect())
+                (
+                    networks,
+                    g.adams.into_iter().map(|a| pack.moments(a)).collect(),
+                )
             }),
-            dnn: state.dnn.map(|d| (pack.network(d.net), pack.moments(d.adam))),
-            best: state.best.map(|b| (b.epoch, b.uar, b.loss, pack.network(b.net))),
-            finished: state.finished.map(|[e, c]| (pack.network(e), pack.network(c))),
+            dnn: state
+                .dnn
+                .map(|d| (pack.network(d.net), pack.moments(d.adam))),
+            best: state
+                .best
+                .map(|b| (b.epoch, b.uar, b.loss, pack.network(b.net))),
+            finished: state
+                .finished
+                .map(|[e, c]| (pack.network(e), pack.network(c))),
             tensors: Vec::new(),
         };
         header.tensors = pack.tensors.iter().map(Vec::len).collect();
@@ -232,15 +241,19 @@ impl Checkpoint {
                 });
             }
         };
-        Self::parse(&bytes).map(Some).map_err(|reason| CheckpointError::Damaged {
-            path: path.to_owned(),
-            reason,
-        })
+        Self::parse(&bytes)
+            .map(Some)
+            .map_err(|reason| CheckpointError::Damaged {
+                path: path.to_owned(),
+                reason,
+            })
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
         let short = || "the file is cut short".to_owned();
-        let body = bytes.strip_prefix(MAGIC).ok_or("it was written by another version or program")?;
+        let body = bytes
+            .strip_prefix(MAGIC)
+            .ok_or("it was written by another version or program")?;
         let (length, body) = body.split_first_chunk::<8>().ok_or_else(short)?;
         let (content, digest) = bytes.split_at(bytes.len().saturating_sub(DIGEST));
         if Sha256::digest(content).as_slice() != digest {
@@ -254,15 +267,25 @@ impl Checkpoint {
         for &len in &header.tensors {
             let size = len.checked_mul(4).ok_or_else(short)?;
             let (head, tail) = rest.split_at_checked(size).ok_or_else(short)?;
-            let values = head.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b));
+            let values = head
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b));
             tensors.push(Some(values.collect()));
             rest = tail;
         }
         let mut unpack = Unpacker { tensors };
         let gan = match header.gan {
             Some((networks, adams)) => Some(GanState {
-                networks: networks.into_iter().map(|n| unpack.network(n)).collect::<Result<_, _>>()?,
-                adams: adams.into_iter().map(|a| unpack.moments(a)).collect::<Result<_, _>>()?,
+                networks: networks
+                    .into_iter()
+                    .map(|n| unpack.network(n))
+                    .collect::<Result<_, _>>()?,
+                adams: adams
+                    .into_iter()
+                    .map(|a| unpack.moments(a))
+                    .collect::<Result<_, _>>()?,
             }),
             None => None,
         };
@@ -283,7 +306,9 @@ impl Checkpoint {
             None => None,
         };
         let finished = match header.finished {
-            Some((encoder, classifier)) => Some([unpack.network(encoder)?, unpack.network(classifier)?]),
+            Some((encoder, classifier)) => {
+                Some([unpack.network(encoder)?, unpack.network(classifier)?])
+            }
             None => None,
         };
         Ok(Self {
@@ -326,7 +351,11 @@ impl Origin {
                 out.push(format!("{what} {was} (now {is})"));
             }
         };
-        same("a feature table of SHA-256", &self.table_sha256, &now.table_sha256);
+        same(
+            "a feature table of SHA-256",
+            &self.table_sha256,
+            &now.table_sha256,
+        );
         same("device", &self.device, &now.device);
         same("ser-train version", &self.version, &now.version);
         out
@@ -341,8 +370,14 @@ fn compare(path: &str, was: &Value, is: &Value, out: &mut Vec<String>) {
     if let (Value::Object(was), Value::Object(is)) = (was, is) {
         let keys: std::collections::BTreeSet<&String> = was.keys().chain(is.keys()).collect();
         for key in keys {
-            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            let get = |side: &serde_json::Map<String, Value>| side.get(key).cloned().unwrap_or(Value::Null);
+            let path = if path.is_empty() {
+                key.clone()
+            } else {
+                format!("{path}.{key}")
+            };
+            let get = |side: &serde_json::Map<String, Value>| {
+                side.get(key).cloned().unwrap_or(Value::Null)
+            };
             compare(&path, &get(was), &get(is), out);
         }
         return;
@@ -432,7 +467,15 @@ mod tests {
         c.check_origin(&now, Path::new("run")).unwrap();
         now.config["mixup"]["alpha"] = json!(0.4);
         now.device = "wgpu: llvmpipe".into();
-        let e = c.check_origin(&now, Path::new("run")).unwrap_err().to_string();
-        assert!(e.contains("mixup.alpha = 0.2 (now 0.4)") && e.contains("llvmpipe") && e.contains("--overwrite"), "{e}");
+        let e = c
+            .check_origin(&now, Path::new("run"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            e.contains("mixup.alpha = 0.2 (now 0.4)")
+                && e.contains("llvmpipe")
+                && e.contains("--overwrite"),
+            "{e}"
+        );
     }
 }

@@ -65,7 +65,9 @@ pub enum FitError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// A loss is NaN or infinite.
-    #[error("training diverged: {what} is not finite in epoch {epoch} of stage {stage}; lower that stage's learning rate, or set normaliser.clip")]
+    #[error(
+        "training diverged: {what} is not finite in epoch {epoch} of stage {stage}; lower that stage's learning rate, or set normaliser.clip"
+    )]
     Diverged {
         /// The stage.
         stage: &'static str,
@@ -114,7 +116,9 @@ pub enum FitError {
         source: std::io::Error,
     },
     /// Scores of another table or configuration.
-    #[error("--scores: these scores were measured with {0}; evaluate again with this configuration and table")]
+    #[error(
+        "--scores: these scores were measured with {0}; evaluate again with this configuration and table"
+    )]
     OtherScores(String),
     /// The user asked to stop.
     #[error("stopped after epoch {epoch} of stage {stage}; the same command with --resume goes on")]
@@ -213,7 +217,10 @@ pub fn fit(
         }
     };
     let write_checkpoint = |training: &Training<'_>, metrics: &Metrics| -> Result<(), FitError> {
-        metrics.file.sync_data().map_err(io(&metrics.path, "write"))?;
+        metrics
+            .file
+            .sync_data()
+            .map_err(io(&metrics.path, "write"))?;
         let checkpoint = Checkpoint {
             origin: origin.clone(),
             metrics_bytes: metrics.bytes,
@@ -221,7 +228,8 @@ pub fn fit(
         };
         Ok(checkpoint.write(&checkpoint_path)?)
     };
-    let pause = Duration::try_from_secs_f64(config.checkpoint.every_seconds).unwrap_or(Duration::MAX);
+    let pause =
+        Duration::try_from_secs_f64(config.checkpoint.every_seconds).unwrap_or(Duration::MAX);
     let mut written = Instant::now();
     let mut display = Display::default();
     while let Some(epoch) = training.epoch()? {
@@ -258,7 +266,11 @@ fn outcome(
 ) -> Result<FitOutcome, FitError> {
     let table = task.table;
     let model = training.finished().ok_or(FitError::Misfit)?.clone();
-    let rates: BTreeSet<u32> = task.rows.iter().filter_map(|&r| table.meta[r].sample_rate).collect();
+    let rates: BTreeSet<u32> = task
+        .rows
+        .iter()
+        .filter_map(|&r| table.meta[r].sample_rate)
+        .collect();
     let mut scores = options.scores.map(Scores::for_bundle).unwrap_or_default();
     scores.extend(validation_score(training, split, &model.labels));
     let held_out = match options.scores.and_then(Scores::held_out) {
@@ -294,8 +306,11 @@ fn validation_score(
         labels: truth,
         ..
     } = training.held_out()?;
-    let predicted = logits.chunks_exact(labels.len()).map(crate::data::batches::largest);
-    let confusion = crate::metrics::Confusion::of(labels.len(), truth.iter().copied().zip(predicted));
+    let predicted = logits
+        .chunks_exact(labels.len())
+        .map(crate::data::batches::largest);
+    let confusion =
+        crate::metrics::Confusion::of(labels.len(), truth.iter().copied().zip(predicted));
     Some(ser_runtime::bundle::Score {
         protocol: format!(
             "validation rows of this training ({}); early stopping looked at them, so this is optimistic",
@@ -315,7 +330,10 @@ fn data_summary(task: &Task<'_>, training: &Training<'_>, split: &folds::Fold) -
         *by_label.entry(&task.labels[class]).or_default() += 1;
     }
     let distinct = |name: &dyn Fn(&crate::table::RowMeta) -> Option<String>| -> BTreeSet<String> {
-        task.rows.iter().filter_map(|&r| name(&table.meta[r])).collect()
+        task.rows
+            .iter()
+            .filter_map(|&r| name(&table.meta[r]))
+            .collect()
     };
     let speakers = distinct(&|m| Some(format!("{}/{}", m.corpus, m.speaker)));
     let corpora = distinct(&|m| Some(m.corpus.clone()));
@@ -395,7 +413,11 @@ impl Metrics {
     /// Opens the file and cuts off what came after the checkpoint.
     fn cut_back(path: &Path, bytes: u64) -> Result<Self, FitError> {
         let fail = io(path, "read");
-        let mut file = File::options().read(true).write(true).open(path).map_err(&fail)?;
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(&fail)?;
         let found = file.metadata().map_err(&fail)?.len();
         if found < bytes {
             return Err(FitError::MetricsCut {
@@ -416,7 +438,11 @@ impl Metrics {
             })
         };
         Ok(Self {
-            lines: text.lines().enumerate().map(parse).collect::<Result<_, _>>()?,
+            lines: text
+                .lines()
+                .enumerate()
+                .map(parse)
+                .collect::<Result<_, _>>()?,
             path: path.to_owned(),
             file,
             bytes,
@@ -430,7 +456,9 @@ impl Metrics {
         line.extend(epoch.numbers.clone());
         let line = Value::Object(line);
         let text = format!("{line}\n");
-        self.file.write_all(text.as_bytes()).map_err(io(&self.path, "write"))?;
+        self.file
+            .write_all(text.as_bytes())
+            .map_err(io(&self.path, "write"))?;
         self.bytes += text.len() as u64;
         self.lines.push(line);
         Ok(())
@@ -476,8 +504,15 @@ impl Display {
 
 /// The numbers of an epoch in a few words.
 fn describe(epoch: &Epoch) -> String {
-    let short = |key: &str| key.replace("discriminator_accuracy_", "D on ").replace("_loss", "").replace('_', " ");
-    let parts = epoch.numbers.iter().filter_map(|(k, v)| Some(format!("{} {:.3}", short(k), v.as_f64()?)));
+    let short = |key: &str| {
+        key.replace("discriminator_accuracy_", "D on ")
+            .replace("_loss", "")
+            .replace('_', " ")
+    };
+    let parts = epoch
+        .numbers
+        .iter()
+        .filter_map(|(k, v)| Some(format!("{} {:.3}", short(k), v.as_f64()?)));
     parts.collect::<Vec<_>>().join(", ")
 }
 

@@ -226,15 +226,18 @@ impl<'t> Training<'t> {
         let (of, numbers) = match stage {
             Stage::Pretrain => (
                 self.config.autoencoder.pretrain_epochs,
-                self.bench.pretrain(&self.config, name(phase, stage), number)?,
+                self.bench
+                    .pretrain(&self.config, name(phase, stage), number)?,
             ),
             Stage::Gan => (
                 self.config.gan.epochs,
-                self.bench.adversarial(&self.config, name(phase, stage), number)?,
+                self.bench
+                    .adversarial(&self.config, name(phase, stage), number)?,
             ),
             Stage::Classifier => (
                 self.classifier_epochs(phase),
-                self.bench.classify(&self.config, name(phase, stage), number)?,
+                self.bench
+                    .classify(&self.config, name(phase, stage), number)?,
             ),
         };
         for (key, value) in &numbers {
@@ -277,10 +280,14 @@ impl<'t> Training<'t> {
         let (Some(uar), Some(loss)) = (number("validation_uar"), number("validation_loss")) else {
             return Ok(false);
         };
-        let better = self.bench.best.as_ref().is_none_or(|b| match self.config.validation.metric {
-            Metric::Uar => uar > b.uar || (uar == b.uar && loss < b.loss),
-            Metric::Loss => loss < b.loss,
-        });
+        let better = self
+            .bench
+            .best
+            .as_ref()
+            .is_none_or(|b| match self.config.validation.metric {
+                Metric::Uar => uar > b.uar || (uar == b.uar && loss < b.loss),
+                Metric::Loss => loss < b.loss,
+            });
         if better {
             let net = match &self.bench.dnn {
                 Some((dnn, _)) => dnn.net()?,
@@ -548,7 +555,9 @@ impl Bench {
             let mut round = 0;
             while left > 0 {
                 let mut rng = stream(config.seed, &format!("{purpose} synthetic rows"), round);
-                for mut indices in shuffled(self.train.len(), config.autoencoder.batch_size, &mut rng) {
+                for mut indices in
+                    shuffled(self.train.len(), config.autoencoder.batch_size, &mut rng)
+                {
                     indices.truncate(left);
                     if indices.is_empty() {
                         break;

@@ -238,7 +238,12 @@ impl MixupGan {
     /// Forgets the optimisers' moments, which only further steps would need.
     pub fn end_training(&mut self) {
         let o = &mut self.optimisers;
-        for adam in [&mut o.encoder, &mut o.decoder, &mut o.generator, &mut o.discriminator] {
+        for adam in [
+            &mut o.encoder,
+            &mut o.decoder,
+            &mut o.generator,
+            &mut o.discriminator,
+        ] {
             *adam = Adam::new(adam.config());
         }
     }
