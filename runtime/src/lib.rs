@@ -1,4 +1,52 @@
 //! Audio in, emotion out: runs a ser-edge bundle on a device.
+//!
+//! A bundle is a folder that the trainer wrote: an encoder and a classifier as ONNX graphs, a manifest, checksums. This crate knows no
+//! training. It decodes a recording, extracts the features with the very extractor that made the training table, and asks the graphs.
+//!
+//! ```no_run
+//! # #[cfg(feature = "tract")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use ser_runtime::audio::read_audio;
+//! use ser_runtime::model::{EngineKind, Model};
+//!
+//! let mut model = Model::open("models/emodb-4class", EngineKind::Tract)?;
+//! let prediction = model.predict(&read_audio("voice.wav".as_ref())?)?;
+//! println!("{} ({:.0} %)", prediction.label, 100.0 * prediction.confidence);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "tract"))]
+//! # fn main() {}
+//! ```
+//!
+//! Samples that arrive piece by piece go to a [`recognizer`], in chunks of any size:
+//!
+//! ```no_run
+//! # #[cfg(feature = "tract")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use ser_runtime::model::{EngineKind, Model};
+//! # let mut microphone = std::iter::empty::<[i16; 160]>();
+//! let mut model = Model::open("models/emodb-4class", EngineKind::Tract)?;
+//! let labels = model.bundle().manifest.labels.clone();
+//! let mut recognizer = model.recognizer(16_000, 10 * 16_000)?;
+//! for chunk in microphone.by_ref().take(300) {
+//!     recognizer.push_i16(&chunk)?;
+//! }
+//! println!("{}", labels[recognizer.finish()?.label]);
+//! recognizer.reset();
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "tract"))]
+//! # fn main() {}
+//! ```
+//!
+//! | feature | adds | needs |
+//! |---|---|---|
+//! | none | [`engine::Engine`], [`recognizer`], [`quality`], [`prediction`]; memory is the caller's | `core` |
+//! | `alloc` | `normalise`, recognisers and predictions that own their memory | `alloc` |
+//! | `std` | `audio`, `bundle`, `extract` | an operating system |
+//! | `tract` (default) | the engine in pure Rust, `model` | |
+//! | `ort` | ONNX Runtime, loaded when the program runs (`ORT_DYLIB_PATH`) | its library |
+//! | `cli` (default) | the program `ser-run` | |
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(feature = "alloc")]

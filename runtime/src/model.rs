@@ -68,7 +68,7 @@ pub enum ModelError {
 /// A checked bundle with a loaded engine.
 pub struct Model {
     bundle: Bundle,
-    engine: Box<dyn Engine>,
+    engine: Box<dyn Engine + Send>,
 }
 
 impl Model {
@@ -85,7 +85,7 @@ impl Model {
     /// # Errors
     /// [`ModelError::Load`], [`ModelError::NotBuilt`].
     pub fn new(bundle: Bundle, kind: EngineKind) -> Result<Self, ModelError> {
-        let engine: Box<dyn Engine> = match kind {
+        let engine: Box<dyn Engine + Send> = match kind {
             #[cfg(feature = "tract")]
             EngineKind::Tract => Box::new(crate::engine::tract::TractEngine::load(&bundle)?),
             #[cfg(not(feature = "tract"))]
@@ -125,7 +125,7 @@ impl Model {
         &mut self,
         sample_rate: u32,
         max_samples: usize,
-    ) -> Result<OwnedRecognizer<&mut (dyn Engine + 'static)>, ModelError> {
+    ) -> Result<OwnedRecognizer<&mut (dyn Engine + Send + 'static)>, ModelError> {
         let config = Config::for_samples(sample_rate, max_samples, self.feature_set()?);
         let temperature = self.bundle.manifest.calibration.temperature;
         Ok(OwnedRecognizer::owned(

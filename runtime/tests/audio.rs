@@ -88,6 +88,30 @@ fn channels_are_averaged_in_f32() {
 }
 
 #[test]
+fn extensible_headers_and_other_chunks_are_understood() {
+    let samples = [0.5, -0.5, 0.25, 1.0];
+    let plain = Wav::S24.file(48_000, 2, &samples);
+    // WAVE_FORMAT_EXTENSIBLE: size of the extension, valid bits, channel mask, the GUID of PCM.
+    let mut extension = 22_u16.to_le_bytes().to_vec();
+    extension.extend(24_u16.to_le_bytes());
+    extension.extend(3_u32.to_le_bytes());
+    extension.extend([
+        1, 0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71,
+    ]);
+    // A list between format and data, as editors write it.
+    let list = b"LIST\x10\0\0\0INFOISFT\x03\0\0\0abc\0";
+    let mut extended = plain[..36].to_vec();
+    extended[16..20].copy_from_slice(&40_u32.to_le_bytes());
+    extended[20..22].copy_from_slice(&0xfffe_u16.to_le_bytes());
+    extended.extend(&extension);
+    extended.extend(list);
+    extended.extend(&plain[36..]);
+    let riff = extended.len() as u32 - 8;
+    extended[4..8].copy_from_slice(&riff.to_le_bytes());
+    assert_eq!(decode(&extended).unwrap(), decode(&plain).unwrap());
+}
+
+#[test]
 fn duration_is_samples_over_rate() {
     let pcm = decode(&Wav::S16.file(16_000, 2, &[0.0; 2 * 8_000])).unwrap();
     assert_eq!(pcm.duration_s(), 0.5);
@@ -341,28 +365,46 @@ fn flac_recordings_decode_and_damage_is_found() {
         return eprintln!("SKIPPED: FLAC decoding, since ../shared/data is not here");
     };
     let manifest = fs::read_to_string(data.join("manifest.csv")).unwrap();
-    let path = data.join(
-        manifest
-            .lines()
-            .nth(1)
-            .and_then(|line| line.split(',').next())
-            .unwrap(),
-    );
-    let bytes = fs::read(&path).unwrap();
-    let pcm = read_audio(&path).unwrap();
-    assert_eq!((pcm.sample_rate, pcm.channels), (16_000, 1));
-    assert!(
-        pcm.samples
-            .iter()
-            .all(|v| v.abs() <= 1.001 && (v * 32_767.0 - (v * 32_767.0).round()).abs() < 1e-3),
-        "16-bit samples"
-    );
+    let mut some = None;
+    for row in manifest.lines().skip(1) {
+        // path, corpus, speaker, gender, emotion, sample_rate, samples
+        let cells: Vec<&str> = row.split(',').collect();
+        let path = data.join(cells[0]);
+        let pcm = read_audio(&path).unwrap();
+        let found = (
+            pcm.sample_rate.to_string(),
+            pcm.channels,
+            pcm.samples.len().to_string(),
+        );
+        assert_eq!(
+            found,
+            (cells[5].to_owned(), 1, cells[6].to_owned()),
+            "{row}"
+        );
+        let sixteen_bit =
+            |v: &f32| v.abs() <= 1.001 && (v * 32_767.0 - (v * 32_767.0).round()).abs() < 1e-3;
+        assert!(pcm.samples.iter().all(sixteen_bit), "{row}");
+        some = Some(path);
+    }
+    let bytes = fs::read(some.unwrap()).unwrap();
     for length in [20, 60, bytes.len() / 2, bytes.len() - 1] {
         assert!(decode(&bytes[..length]).is_err(), "{length}");
     }
-    for at in [bytes.len() / 4, bytes.len() / 2, bytes.len() - 40] {
+    // The first bytes hold lengths and rates, the rest samples: any change there must not go unnoticed.
+    let mut random = Random::new(5);
+    for round in 0..200 {
         let mut damaged = bytes.clone();
-        damaged[at] ^= 0x10;
-        assert!(decode(&damaged).is_err(), "byte {at}");
+        let at = if round % 2 == 0 {
+            random.below(200)
+        } else {
+            bytes.len() - 1 - random.below(bytes.len() / 2)
+        };
+        damaged[at] ^= 1 << random.below(8);
+        let result = decode(&damaged);
+        assert!(
+            round % 2 == 0 || result.is_err(),
+            "byte {at} of {}",
+            bytes.len()
+        );
     }
 }

@@ -90,6 +90,8 @@ pub fn write(
         fs::create_dir_all(parent).map_err(|e| io_error(parent, e))?;
     }
     let staged = Staged(hidden("new"));
+    // A crash of an earlier process with this id may have left one.
+    remove_if_there(&staged.0).map_err(|e| io_error(&staged.0, e))?;
     fs::create_dir(&staged.0).map_err(|e| io_error(&staged.0, e))?;
     let checksums = checksums(&manifest, &json);
     let own = [
@@ -103,6 +105,7 @@ pub fn write(
 
     if replaces {
         let old = hidden("old");
+        remove_if_there(&old).map_err(|e| io_error(&old, e))?;
         fs::rename(dir, &old).map_err(|e| io_error(dir, e))?;
         if let Err(source) = fs::rename(&staged.0, dir) {
             // Best effort: the first error is the one to report.
@@ -114,6 +117,13 @@ pub fn write(
         fs::rename(&staged.0, dir).map_err(|e| io_error(dir, e))?;
     }
     Ok(manifest)
+}
+
+fn remove_if_there(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
