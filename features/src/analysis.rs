@@ -1,6 +1,6 @@
 //! From one frame of each stream to its low-level descriptors.
 
-use crate::fft::{self, Twiddles};
+use crate::fft::{self, RealFft};
 use crate::frame::Geometry;
 use crate::layout::{Scratch, Tables};
 use crate::mel::{self, LOG_BANDS, LOG_EDGES, MFCC_BANDS, MFCC_EDGES, MelBank};
@@ -17,6 +17,8 @@ pub(crate) const STREAM_A: usize = 1 + MFCC + LOG_BANDS + lpc::ORDER;
 #[derive(Clone, Debug)]
 pub(crate) struct Analysis {
     geometry: Geometry,
+    fft_a: RealFft,
+    fft_b: RealFft,
     mfcc_bank: MelBank<MFCC_BANDS, MFCC_EDGES>,
     log_bank: MelBank<LOG_BANDS, LOG_EDGES>,
     lifter: [f32; MFCC],
@@ -29,11 +31,12 @@ impl Analysis {
     pub fn new(geometry: Geometry, tables: &mut Tables<'_>) -> Self {
         window::hamming(tables.hamming);
         window::gauss(tables.gauss);
-        fft::fill_table(geometry.fft_b, tables.twiddles);
         mfcc::fill_table(tables.dct);
         let resampler = Resampler::new(&geometry);
         resampler.fill_table(&geometry, tables.resample);
         Self {
+            fft_a: RealFft::new(geometry.fft_a, tables.twiddles_a),
+            fft_b: RealFft::new(geometry.fft_b, tables.twiddles_b),
             mfcc_bank: MelBank::new(&geometry, mel::MFCC_HIGH_HZ, tables.mfcc_weights),
             log_bank: MelBank::new(&geometry, mel::LOG_HIGH_HZ, tables.log_weights),
             lifter: mfcc::lifter(),
@@ -55,7 +58,7 @@ impl Analysis {
         window::emphasise_and_window(frame, tables.hamming, data);
         data[g.frame_a..].fill(0.0);
         let (re, im) = (&mut scratch.re[..g.bins_a()], &mut scratch.im[..g.bins_a()]);
-        fft::real_fft(Twiddles::new(g.fft_b, tables.twiddles), data, re, im);
+        self.fft_a.apply(tables.twiddles_a, data, re, im);
         let mag = &mut scratch.mag[..g.bins_a()];
         fft::magnitude(re, im, mag);
 
@@ -86,7 +89,7 @@ impl Analysis {
         let Scratch { data, re, im, mag } = scratch;
         window::apply(frame, tables.gauss, data);
         data[g.frame_b..].fill(0.0);
-        fft::real_fft(Twiddles::new(g.fft_b, tables.twiddles), data, re, im);
+        self.fft_b.apply(tables.twiddles_b, data, re, im);
         fft::magnitude(re, im, mag);
         // the spectrum's real part serves as scratch, its imaginary part becomes the octave spectrum
         Spline::new(g.bins_b(), tables.spline).apply(mag, re, im);

@@ -1,9 +1,10 @@
 //! How the caller's memory is divided.
 
 use crate::LLD_COUNT;
+use crate::fft::RealFft;
 use crate::frame::Geometry;
 use crate::resample::Resampler;
-use crate::{fft, mfcc, spline};
+use crate::{mfcc, spline};
 
 /// Lengths, in floats, of the parts of the memory.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +14,8 @@ pub(crate) struct Layout {
     bins_a: usize,
     bins_b: usize,
     samples: usize,
-    twiddles: usize,
+    twiddles_a: usize,
+    twiddles_b: usize,
     resample: usize,
     fft: usize,
     max_frames: usize,
@@ -23,7 +25,8 @@ pub(crate) struct Layout {
 pub(crate) struct Tables<'a> {
     pub hamming: &'a mut [f32],
     pub gauss: &'a mut [f32],
-    pub twiddles: &'a mut [f32],
+    pub twiddles_a: &'a mut [f32],
+    pub twiddles_b: &'a mut [f32],
     pub mfcc_weights: &'a mut [f32],
     pub log_weights: &'a mut [f32],
     pub dct: &'a mut [f32],
@@ -61,7 +64,8 @@ impl Layout {
             bins_a: geometry.bins_a(),
             bins_b: geometry.bins_b(),
             samples: geometry.history + geometry.frame_b + geometry.hop,
-            twiddles: fft::table_len(geometry.fft_b),
+            twiddles_a: RealFft::table_len(geometry.fft_a),
+            twiddles_b: RealFft::table_len(geometry.fft_b),
             resample: Resampler::new(geometry).table_len(),
             fft: geometry.fft_b,
             max_frames,
@@ -72,7 +76,8 @@ impl Layout {
     const fn fixed(&self) -> usize {
         self.frame_a
             + self.frame_b
-            + self.twiddles
+            + self.twiddles_a
+            + self.twiddles_b
             + 2 * self.bins_a
             + mfcc::TABLE_LEN
             + self.resample
@@ -103,7 +108,8 @@ impl Layout {
             tables: Tables {
                 hamming: take(self.frame_a)?,
                 gauss: take(self.frame_b)?,
-                twiddles: take(self.twiddles)?,
+                twiddles_a: take(self.twiddles_a)?,
+                twiddles_b: take(self.twiddles_b)?,
                 mfcc_weights: take(self.bins_a)?,
                 log_weights: take(self.bins_a)?,
                 dct: take(mfcc::TABLE_LEN)?,

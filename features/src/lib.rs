@@ -15,6 +15,7 @@ mod features;
 mod fft;
 mod frame;
 mod functionals;
+mod lanes;
 mod layout;
 mod loudness;
 mod lpc;
