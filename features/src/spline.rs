@@ -149,8 +149,10 @@ impl<'a> Spline<'a> {
         for (j, o) in out.iter_mut().enumerate() {
             let at = self.upper[j].to_bits() as usize;
             let (low, high) = (y[at - 1], y[at]);
-            let line = low + self.value[j] * (high - low);
-            *o = line + (self.curve_low[j] * curve[at - 1] + self.curve_high[j] * curve[at]);
+            // In a frame of a few non-zero samples the spectrum is flat but for its last bits, and the peaks that the pitch search finds
+            // hang on them: all that is small is added up before the one rounding at the scale of the spectrum.
+            let bend = self.curve_low[j] * curve[at - 1] + self.curve_high[j] * curve[at];
+            *o = low + (self.value[j] * (high - low) + bend);
         }
     }
 }

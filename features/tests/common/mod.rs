@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ser_features::parity::Group;
 use ser_features::{Config, Extractor, FEATURE_COUNT, FeatureSet, Features};
 
 /// The shared folder, or `None` with a loud line.
@@ -99,9 +98,4 @@ pub fn extract(set: FeatureSet, rate: u32, samples: &[f32]) -> Features {
     let mut features = Features::zeroed();
     extractor.finish(&mut features).expect("finish");
     features
-}
-
-/// Groups that must agree in full.
-pub fn exact_groups() -> impl Iterator<Item = Group> {
-    Group::ALL.into_iter().filter(|&g| g != Group::Lsp)
 }
