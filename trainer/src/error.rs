@@ -2,9 +2,11 @@
 
 use crate::corpus::CorpusError;
 use crate::evaluate::EvaluateError;
+use crate::export::bundle::ExportError;
 use crate::extract::ExtractionError;
 use crate::fit::FitError;
 use crate::table::TableError;
+use crate::verify::VerifyError;
 
 /// Whatever can stop a `ser-train` command. The message names the file, row or field at fault.
 #[derive(Debug, thiserror::Error)]
@@ -28,4 +30,10 @@ pub enum Error {
     /// A configuration could not be evaluated.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// A trained model could not be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// Engines could not be compared, or disagree.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
 }

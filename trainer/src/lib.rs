@@ -16,13 +16,17 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod evaluate;
+pub mod export;
 pub mod extract;
 pub mod fit;
 pub mod gan;
 pub mod metrics;
 pub mod model;
 pub mod nn;
+pub mod plots;
 pub mod progress;
+pub mod report;
 pub mod table;
+pub mod verify;
 
 pub use error::Error;

@@ -152,10 +152,10 @@ pub struct Calibration {
     pub temperature: f32,
     /// The rows that it was fitted on, in words.
     pub fitted_on: String,
-    /// Expected calibration error on those rows at temperature 1, 0 to 1.
-    pub ece_before: f64,
-    /// Expected calibration error on those rows at [`Self::temperature`], 0 to 1.
-    pub ece_after: f64,
+    /// Expected calibration error on those rows at temperature 1, 0 to 1; none where there were no rows.
+    pub ece_before: Option<f64>,
+    /// Expected calibration error on those rows at [`Self::temperature`], 0 to 1; none where there were no rows.
+    pub ece_after: Option<f64>,
 }
 
 /// One score of the model.

@@ -85,13 +85,16 @@ fn summary(manifest: &Manifest, out: &mut impl Write) -> io::Result<()> {
     )?;
     row(
         "calibration",
-        format!(
-            "temperature {} from {}; expected calibration error {:.4} -> {:.4}",
-            calibration.temperature,
-            calibration.fitted_on,
-            calibration.ece_before,
-            calibration.ece_after
-        ),
+        match (calibration.ece_before, calibration.ece_after) {
+            (Some(before), Some(after)) => format!(
+                "temperature {} from {}; expected calibration error {before:.4} -> {after:.4}",
+                calibration.temperature, calibration.fitted_on
+            ),
+            _ => format!(
+                "temperature {} from {}",
+                calibration.temperature, calibration.fitted_on
+            ),
+        },
     )?;
     for score in &manifest.scores {
         let spread = score

@@ -6,6 +6,7 @@ mod extract;
 mod fit;
 mod import;
 mod synth;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,8 @@ enum Command {
     Import(import::Args),
     /// Make a corpus of synthetic voices, to try the programs with
     SynthCorpus(synth::Args),
+    /// Compute a bundle with tract, ONNX Runtime and burn and compare the results
+    Verify(verify::Args),
 }
 
 /// Runs the command that the process arguments ask for.
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Import(args) => import::run(args),
         Command::SynthCorpus(args) => synth::run(args),
+        Command::Verify(args) => verify::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use ser_runtime::normalise::NormaliserKind;
 use serde::{Deserialize, Serialize};
 
+use crate::export::card::CardConfig;
+
 /// The defaults with their explanations, as TOML.
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub validation: ValidationConfig,
     /// When checkpoints are written.
     pub checkpoint: CheckpointConfig,
+    /// What the model card cannot know by itself.
+    pub card: CardConfig,
 }
 
 /// What may be known about held-out rows.

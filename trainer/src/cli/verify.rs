@@ -1,0 +1,84 @@
+//! `ser-train verify`.
+
+use std::path::PathBuf;
+
+use ser_runtime::bundle::Bundle;
+
+use crate::verify::{EngineKind, Source, Verifier, VerifyError};
+
+/// Compute a bundle with tract, ONNX Runtime and burn and print how far they are apart
+///
+/// Exit status 1 if the logits of any two engines differ by more than 1e-4.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The bundle's folder.
+    bundle: PathBuf,
+    /// Recordings to compute it on.
+    audio: Vec<PathBuf>,
+    /// Feature table (.parquet, .csv, .arff) whose rows to compute it on.
+    #[arg(long, value_name = "TABLE")]
+    features: Vec<PathBuf>,
+    /// Engines to compare; ONNX Runtime (`ort`) is found through ORT_DYLIB_PATH.
+    #[arg(long, value_delimiter = ',', default_value = "tract,ort,burn")]
+    engines: Vec<EngineKind>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Anything that keeps the engines from being compared, and their disagreement.
+pub fn run(args: Args) -> Result<(), crate::Error> {
+    Ok(compare(&args)?)
+}
+
+fn compare(args: &Args) -> Result<(), VerifyError> {
+    if args.audio.is_empty() && args.features.is_empty() {
+        return Err(VerifyError::NothingToCompare);
+    }
+    let bundle = Bundle::open(&args.bundle)?;
+    let mut verifier = Verifier::load(&bundle, &args.engines)?;
+    let audio = args
+        .audio
+        .iter()
+        .map(|path| Source::recording(path, &bundle));
+    let tables = args
+        .features
+        .iter()
+        .map(|path| Source::table(path, &bundle));
+    let sources: Vec<Source> = audio.chain(tables).collect::<Result<_, _>>()?;
+
+    let name = |s: &Source| s.name.chars().count();
+    let width = sources
+        .iter()
+        .map(name)
+        .max()
+        .unwrap_or(0)
+        .max("source".len());
+    println!(
+        "{:width$}  {:>6}  {:13}  {:>10}  {:>10}  {:>15}",
+        "source", "rows", "engines", "|Δ code|", "|Δ logits|", "|Δ probability|"
+    );
+    let mut disagreement = None;
+    let mut largest = 0.0f32;
+    for source in &sources {
+        for d in verifier.compare(source)? {
+            let pair = format!("{} – {}", d.first, d.second);
+            let mark = if d.agrees() { "" } else { "  DISAGREE" };
+            println!(
+                "{:width$}  {:>6}  {pair:13}  {:>10.2e}  {:>10.2e}  {:>15.2e}{mark}",
+                d.source, d.rows, d.code, d.logits, d.probabilities
+            );
+            largest = largest.max(d.logits);
+            if let (None, Err(error)) = (&disagreement, d.check()) {
+                disagreement = Some(error);
+            }
+        }
+    }
+    match disagreement {
+        Some(error) => Err(error),
+        None => {
+            println!("the engines agree: largest difference of a logit {largest:.2e}");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! From a [`FitOutcome`] to the bundle folder.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ser_runtime::bundle::{
+    self, BundleError, ClassifierInfo, EncoderInfo, FORMAT_VERSION, FeatureSetInfo, Manifest,
+    Producer, bundle_id, sha256_hex,
+};
+
+use super::calibrate::{CalibrateError, calibrate};
+use super::card::{self, CardConfig};
+use super::onnx::{self, GraphText, OnnxError};
+use crate::model::FitOutcome;
+use crate::plots::PlotError;
+use crate::report::ReportError;
+
+/// Name of the encoder's file.
+pub const ENCODER_FILE: &str = "encoder.onnx";
+/// Name of the classifier's file.
+pub const CLASSIFIER_FILE: &str = "classifier.onnx";
+/// Name of the model card's file.
+pub const CARD_FILE: &str = "MODEL_CARD.md";
+
+/// Why a training could not be exported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The model cannot be written as ONNX.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// The temperature cannot be fitted.
+    #[error(transparent)]
+    Calibrate(#[from] CalibrateError),
+    /// The folder cannot be written.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A plot cannot be drawn or written.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// The report cannot be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// `SOURCE_DATE_EPOCH` is set to something that is no time before the year 10000.
+    #[error("SOURCE_DATE_EPOCH is {0:?}; it must be a whole number of seconds since 1970")]
+    SourceDateEpoch(String),
+}
+
+/// What the outcome of a training does not say.
+#[derive(Debug, Clone, Default)]
+pub struct BundleOptions {
+    /// Name of the model where the card's configuration gives none.
+    pub name: String,
+    /// The command line that made it, for the card.
+    pub command: String,
+    /// The `[card]` section of the configuration.
+    pub card: CardConfig,
+    /// Time of export in seconds since 1970; where absent, the environment variable
+    /// `SOURCE_DATE_EPOCH`, and the clock where that is not set.
+    pub created: Option<u64>,
+}
+
+/// Writes the bundle `dir` and returns its manifest.
+///
+/// Everything is made in memory first; [`ser_runtime::bundle::write`] then replaces the folder as a
+/// whole, so that a crash or a full disk leaves an earlier bundle as it was. The same outcome gives
+/// the same bytes when the time is given.
+///
+/// # Errors
+/// See [`ExportError`].
+pub fn write(
+    dir: &Path,
+    outcome: &FitOutcome,
+    options: &BundleOptions,
+) -> Result<Manifest, ExportError> {
+    let created = match options.created {
+        Some(seconds) => seconds,
+        None => {
+            let variable = std::env::var_os("SOURCE_DATE_EPOCH");
+            export_time(variable.as_ref().map(|v| v.to_string_lossy()).as_deref())?
+        }
+    };
+    let created =
+        rfc3339(created).ok_or_else(|| ExportError::SourceDateEpoch(created.to_string()))?;
+    let (mut manifest, encoder, classifier) = assemble(outcome, options, created)?;
+    // The card prints the id, which otherwise only `bundle::write` would fill in.
+    manifest.id = bundle_id(&sha256_hex(&encoder), &sha256_hex(&classifier));
+    let card = card::markdown(&manifest, &options.card, &options.command);
+    let files: [(&str, &[u8]); 3] = [
+        (ENCODER_FILE, &encoder),
+        (CLASSIFIER_FILE, &classifier),
+        (CARD_FILE, card.as_bytes()),
+    ];
+    Ok(bundle::write(dir, &manifest, &files)?)
+}
+
+/// The manifest, without id and files, and the two graphs.
+fn assemble(
+    outcome: &FitOutcome,
+    options: &BundleOptions,
+    created: String,
+) -> Result<(Manifest, Vec<u8>, Vec<u8>), ExportError> {
+    let model = &outcome.model;
+    let calibration = calibrate(outcome.held_out.as_ref(), model.labels.len())?;
+    let feature_set = FeatureSetInfo::new(&outcome.feature_set, &outcome.feature_names);
+    let name = match options.card.name.as_str() {
+        "" => options.name.clone(),
+        name => name.to_owned(),
+    };
+    let text = GraphText {
+        description: format!("ser-edge model {name}."),
+        metadata: vec![
+            ("ser_edge.format_version".into(), FORMAT_VERSION.to_string()),
+            ("ser_edge.feature_set".into(), feature_set.id.clone()),
+            (
+                "ser_edge.feature_names_sha256".into(),
+                feature_set.names_sha256.clone(),
+            ),
+            (
+                "ser_edge.extractor_version".into(),
+                feature_set.extractor_version.clone(),
+            ),
+        ],
+    };
+    let encoder = onnx::encoder(model, &text)?;
+    let classifier = onnx::classifier(model, calibration.temperature, &text)?;
+    let manifest = Manifest {
+        format_version: FORMAT_VERSION,
+        id: String::new(),
+        name,
+        created,
+        producer: Producer {
+            name: onnx::PRODUCER.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        },
+        feature_set,
+        labels: model.labels.clone(),
+        normaliser: model.normaliser.clone(),
+        sample_rates: outcome.sample_rates.clone(),
+        audio: "Features are computed at the recording's own sampling rate; nothing is resampled. \
+                Rates other than those of training are accepted, but shift the features of the upper \
+                frequency bands."
+            .into(),
+        encoder: EncoderInfo {
+            file: ENCODER_FILE.into(),
+            input: onnx::FEATURES.into(),
+            output: onnx::CODE.into(),
+            input_dim: model.width(),
+            output_dim: model.code_len(),
+            opset: onnx::OPSET,
+        },
+        classifier: ClassifierInfo {
+            file: CLASSIFIER_FILE.into(),
+            input: onnx::CODE.into(),
+            logits: onnx::LOGITS.into(),
+            probabilities: onnx::PROBABILITIES.into(),
+            input_dim: model.code_len(),
+            output_dim: model.labels.len(),
+            opset: onnx::OPSET,
+        },
+        calibration,
+        training: outcome.config.clone(),
+        data: outcome.data.clone(),
+        scores: outcome.scores.clone(),
+        versions: outcome.versions.clone(),
+        files: Default::default(),
+    };
+    Ok((manifest, encoder, classifier))
+}
+
+/// The time of export: `source_date_epoch` where given, now otherwise.
+fn export_time(source_date_epoch: Option<&str>) -> Result<u64, ExportError> {
+    match source_date_epoch {
+        Some(text) => text
+            .trim()
+            .parse()
+            .map_err(|_| ExportError::SourceDateEpoch(text.to_owned())),
+        // A clock before 1970 is a clock that was never set.
+        None => Ok(SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs())),
+    }
+}
+
+/// Seconds since 1970 in the Gregorian calendar; `None` after the year 9999.
+///
+/// Years are counted from 1 March, so that the day that leap years add is the last of a year.
+fn rfc3339(seconds: u64) -> Option<String> {
+    const DAYS_OF_400_YEARS: u64 = 146_097;
+    let (days, time) = (seconds / 86_400, seconds % 86_400);
+    // 719 468 days lie between 1 March of the year 0 and 1 January 1970.
+    let days = days.checked_add(719_468)?;
+    let (era, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day_of_month = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year + u64::from(month <= 2);
+    (year <= 9999).then(|| {
+        format!(
+            "{year:04}-{month:02}-{day_of_month:02}T{:02}:{:02}:{:02}Z",
+            time / 3_600,
+            time / 60 % 60,
+            time % 60
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_match_the_calendar() {
+        // date -u -d @N +%FT%TZ
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(seconds).as_deref(), Some(expected));
+        }
+        assert_eq!(rfc3339(253_402_300_800), None);
+        assert_eq!(rfc3339(u64::MAX), None);
+        assert_eq!(export_time(Some("951782400")).ok(), Some(951_782_400));
+        assert!(matches!(
+            export_time(Some("tomorrow")),
+            Err(ExportError::SourceDateEpoch(_))
+        ));
+    }
+}

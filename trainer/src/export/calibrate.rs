@@ -1,0 +1,255 @@
+//! Temperature scaling (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2).
+//!
+//! One number T > 0 divides the logits before the softmax. It moves no decision, only how sure the
+//! model claims to be. T is the one that gives held-out rows the highest likelihood.
+
+use ser_runtime::bundle::Calibration;
+
+use crate::metrics;
+use crate::model::HeldOut;
+
+/// Smallest temperature that is tried.
+pub const MIN_TEMPERATURE: f64 = 0.05;
+/// Largest temperature that is tried.
+pub const MAX_TEMPERATURE: f64 = 20.0;
+
+/// Bins of confidence over which the expected calibration error is taken.
+pub const ECE_BINS: usize = 15;
+
+/// Held-out logits that cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[non_exhaustive]
+pub enum CalibrateError {
+    /// The number of logits is not rows times classes.
+    #[error("{logits} held-out logits for {rows} rows of {classes} classes")]
+    Shape {
+        /// Number of logits.
+        logits: usize,
+        /// Number of labels.
+        rows: usize,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// A label is no class index.
+    #[error("held-out row {row} has class {label}, the model knows {classes}")]
+    Label {
+        /// Row index, from 0.
+        row: usize,
+        /// Its class index.
+        label: usize,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// A logit is infinite or not a number.
+    #[error(
+        "held-out row {row} has the logit {value}; training diverged, try a lower learning rate"
+    )]
+    NotFinite {
+        /// Row index, from 0.
+        row: usize,
+        /// The offending logit.
+        value: f32,
+    },
+}
+
+/// Fits the temperature on held-out rows; without any, T = 1 and the record says so.
+///
+/// # Errors
+/// Logits that do not fit the labels or are not finite.
+pub fn calibrate(
+    held_out: Option<&HeldOut>,
+    classes: usize,
+) -> Result<Calibration, CalibrateError> {
+    let Some(held_out) = held_out.filter(|h| !h.labels.is_empty()) else {
+        return Ok(Calibration {
+            temperature: 1.0,
+            fitted_on: "nothing: no rows were held out, probabilities are uncalibrated".into(),
+            ece_before: None,
+            ece_after: None,
+        });
+    };
+    let HeldOut {
+        source,
+        logits,
+        labels,
+    } = held_out;
+    check(logits, labels, classes)?;
+    let temperature = fit_temperature(logits, labels, classes);
+    let ece = |t: f64| metrics::expected_calibration_error(logits, classes, labels, t, ECE_BINS);
+    Ok(Calibration {
+        temperature: temperature as f32,
+        fitted_on: format!("{} rows: {source}", labels.len()),
+        ece_before: ece(1.0),
+        ece_after: ece(f64::from(temperature as f32)),
+    })
+}
+
+fn check(logits: &[f32], labels: &[usize], classes: usize) -> Result<(), CalibrateError> {
+    if classes == 0 || labels.len().checked_mul(classes) != Some(logits.len()) {
+        return Err(CalibrateError::Shape {
+            logits: logits.len(),
+            rows: labels.len(),
+            classes,
+        });
+    }
+    if let Some(row) = labels.iter().position(|&label| label >= classes) {
+        return Err(CalibrateError::Label {
+            row,
+            label: labels[row],
+            classes,
+        });
+    }
+    if let Some(i) = logits.iter().position(|v| !v.is_finite()) {
+        return Err(CalibrateError::NotFinite {
+            row: i / classes,
+            value: logits[i],
+        });
+    }
+    Ok(())
+}
+
+/// The T in [[`MIN_TEMPERATURE`], [`MAX_TEMPERATURE`]] of least negative log-likelihood.
+///
+/// With β = 1/T the mean loss is convex, its slope is the mean of Σ_k p_k z_k − z_label, and
+/// halving the interval around the slope's zero needs no step size and always gives the same bits.
+fn fit_temperature(logits: &[f32], labels: &[usize], classes: usize) -> f64 {
+    let slope = |beta: f64| -> f64 {
+        logits
+            .chunks_exact(classes)
+            .zip(labels)
+            .map(|(row, &label)| {
+                let top = row.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
+                let (mut sum, mut weighted) = (0.0, 0.0);
+                for &z in row {
+                    let z = f64::from(z);
+                    let e = (beta * (z - f64::from(top))).exp();
+                    sum += e;
+                    weighted += e * z;
+                }
+                weighted / sum - f64::from(row[label])
+            })
+            .sum()
+    };
+    let (mut low, mut high) = (1.0 / MAX_TEMPERATURE, 1.0 / MIN_TEMPERATURE);
+    if slope(low) >= 0.0 {
+        return MAX_TEMPERATURE;
+    }
+    if slope(high) <= 0.0 {
+        return MIN_TEMPERATURE;
+    }
+    for _ in 0..60 {
+        let middle = (low * high).sqrt();
+        if slope(middle) < 0.0 {
+            low = middle
+        } else {
+            high = middle
+        }
+    }
+    1.0 / (low * high).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    /// Rows whose label is drawn from softmax(logits / temperature).
+    fn drawn(temperature: f64, rows: usize, seed: u64) -> HeldOut {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let logits: Vec<f32> = (0..rows * 4).map(|_| rng.random_range(-6.0..6.0)).collect();
+        let labels = logits
+            .chunks_exact(4)
+            .map(|row| {
+                let mut u: f64 = rng.random();
+                let drawn = metrics::softmax(row, temperature).iter().position(|p| {
+                    u -= p;
+                    u < 0.0
+                });
+                drawn.unwrap_or(3)
+            })
+            .collect();
+        HeldOut {
+            source: "drawn".into(),
+            logits,
+            labels,
+        }
+    }
+
+    #[test]
+    fn known_temperature_is_recovered_and_lowers_the_error() {
+        for (seed, temperature) in [(1, 0.5), (2, 1.0), (3, 2.5), (4, 4.0)] {
+            let fitted = calibrate(Some(&drawn(temperature, 20_000, seed)), 4).unwrap();
+            let ratio = f64::from(fitted.temperature) / temperature;
+            assert!(
+                (0.95..1.05).contains(&ratio),
+                "{fitted:?} for {temperature}"
+            );
+            let (before, after) = (fitted.ece_before.unwrap(), fitted.ece_after.unwrap());
+            assert!(after < 0.02, "{fitted:?}");
+            if temperature != 1.0 {
+                assert!(after < 0.5 * before, "{fitted:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn temperature_is_the_minimum_of_the_likelihood() {
+        let held_out = drawn(1.7, 500, 9);
+        let fitted = fit_temperature(&held_out.logits, &held_out.labels, 4);
+        let loss = |t: f64| -> f64 {
+            let rows = held_out.logits.chunks_exact(4).zip(&held_out.labels);
+            rows.map(|(row, &label)| -metrics::softmax(row, t)[label].ln())
+                .sum()
+        };
+        assert!(loss(fitted) <= loss(fitted * 1.01) && loss(fitted) <= loss(fitted / 1.01));
+    }
+
+    #[test]
+    fn extremes_are_bounded() {
+        // Always right, however sure: the likelihood grows without end as T falls.
+        let right = HeldOut {
+            source: String::new(),
+            logits: vec![2.0, 1.0, 0.0, 1.0],
+            labels: vec![0, 1],
+        };
+        assert_eq!(
+            fit_temperature(&right.logits, &right.labels, 2),
+            MIN_TEMPERATURE
+        );
+        // Always wrong: it grows as T rises.
+        assert_eq!(fit_temperature(&right.logits, &[1, 0], 2), MAX_TEMPERATURE);
+        // Logits that say nothing fit any temperature; the result must still be one.
+        assert!(fit_temperature(&[0.0; 4], &[0, 1], 2).is_finite());
+        // Huge logits do not overflow.
+        assert!(fit_temperature(&[3e38, -3e38, -3e38, 3e38], &[0, 0], 2).is_finite());
+    }
+
+    #[test]
+    fn unusable_rows_are_named() {
+        let mut h = drawn(1.0, 10, 5);
+        h.labels[3] = 4;
+        assert_eq!(
+            calibrate(Some(&h), 4),
+            Err(CalibrateError::Label {
+                row: 3,
+                label: 4,
+                classes: 4
+            })
+        );
+        h.labels[3] = 0;
+        h.logits[9] = f32::NAN;
+        assert!(matches!(
+            calibrate(Some(&h), 4),
+            Err(CalibrateError::NotFinite { row: 2, .. })
+        ));
+        h.logits.pop();
+        assert!(matches!(
+            calibrate(Some(&h), 4),
+            Err(CalibrateError::Shape { .. })
+        ));
+        let none = calibrate(None, 4).unwrap();
+        assert_eq!((none.temperature, none.ece_before), (1.0, None));
+        assert!(none.fitted_on.contains("uncalibrated"));
+    }
+}
