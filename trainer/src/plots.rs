@@ -80,39 +80,42 @@ pub struct Plot {
 /// # Errors
 /// A picture that plotters refuses.
 pub fn training(metrics: &[Value]) -> Result<Vec<Plot>, PlotError> {
-    let kinds: [(&str, &str, fn(&str) -> bool, Scale); 3] = [
+    let losses = Scale::FromZero("loss");
+    let shares = Scale::Share("accuracy (dashed: guessing)", 0.5);
+    let recalls = Scale::Share("UAR", f64::NAN);
+    let kinds = [
         (
             "losses",
             "Training losses",
-            is_loss,
-            Scale::FromZero("loss"),
+            panels(metrics, is_loss),
+            losses,
         ),
         (
             "discriminator",
             "Discriminator accuracy",
-            is_accuracy,
-            Scale::Share("accuracy (dashed: guessing)", 0.5),
+            panels(metrics, is_accuracy),
+            shares,
         ),
         (
             "validation_uar",
             "Validation UAR",
-            is_uar,
-            Scale::Share("UAR", f64::NAN),
+            panels(metrics, is_uar),
+            recalls,
         ),
     ];
-    let mut plots = Vec::new();
-    for (name, title, wanted, scale) in kinds {
-        let panels = panels(metrics, wanted);
-        if !panels.is_empty() {
+    let drawable = kinds
+        .into_iter()
+        .filter(|(_, _, panels, _)| !panels.is_empty());
+    drawable
+        .map(|(name, title, panels, scale)| {
             let svg = draw_panels(name, &panels, scale)?;
-            plots.push(Plot {
+            Ok(Plot {
                 name: name.into(),
                 title: title.into(),
                 svg,
-            });
-        }
-    }
-    Ok(plots)
+            })
+        })
+        .collect()
 }
 
 /// A confusion matrix: rows are the true class, columns the predicted one; each cell prints the

@@ -130,6 +130,12 @@ pub enum VerifyError {
     /// Fewer than two different engines were asked for.
     #[error("at least two different engines are needed for a comparison: --engines tract,burn")]
     TooFewEngines,
+    /// The table of differences cannot be printed.
+    #[error("cannot write to standard output: {source}")]
+    Output {
+        /// Why.
+        source: std::io::Error,
+    },
     /// There is nothing to compute on.
     #[error("nothing to compare on: give recordings, or a table with --features")]
     NothingToCompare,
@@ -457,4 +463,105 @@ fn largest(a: &[f32], b: &[f32]) -> (f32, usize) {
         }
     }
     worst
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Activation, DenseLayer};
+    use ser_runtime::normalise::{Normaliser, NormaliserKind};
+
+    /// Code = features, logits = code times `weight` and its negative.
+    fn engine(weight: f32) -> Loaded {
+        let model = TrainedModel {
+            normaliser: Normaliser {
+                kind: NormaliserKind::ZScore,
+                offset: vec![0.0],
+                scale: vec![1.0],
+                clip: None,
+            },
+            encoder: Vec::new(),
+            classifier: vec![DenseLayer {
+                inputs: 1,
+                outputs: 2,
+                weight: vec![weight, -weight],
+                bias: vec![0.0; 2],
+                activation: Activation::Linear,
+            }],
+            labels: vec!["a".into(), "b".into()],
+        };
+        Loaded::Burn {
+            model: Box::new(model),
+            temperature: 1.0,
+        }
+    }
+
+    fn verifier(weights: &[(EngineKind, f32)]) -> Verifier {
+        Verifier {
+            widths: (1, 1, 2),
+            temperature: 1.0,
+            engines: weights
+                .iter()
+                .map(|&(kind, weight)| (kind, engine(weight)))
+                .collect(),
+        }
+    }
+
+    fn source(values: &[f32]) -> Source {
+        Source {
+            name: "a.wav".into(),
+            values: values.to_vec(),
+        }
+    }
+
+    #[test]
+    fn disagreement_names_the_pair_and_the_row() {
+        use EngineKind::{Burn, Ort, Tract};
+        let mut verifier = verifier(&[(Tract, 1.0), (Ort, 1.0), (Burn, 1.001)]);
+        // Row 2 is where 0.001 of the value is more than 1e-4.
+        let found = verifier.compare(&source(&[0.01, -0.5, 0.02])).unwrap();
+        assert_eq!(found.len(), 3);
+        assert!(
+            found[0].agrees() && found[0].check().is_ok(),
+            "{:?}",
+            found[0]
+        );
+        for (d, first) in [(&found[1], "tract"), (&found[2], "ort")] {
+            assert!(!d.agrees());
+            assert!(
+                (d.logits - 5e-4).abs() < 1e-6 && d.code == 0.0 && d.probabilities > 1e-5,
+                "{d:?}"
+            );
+            let message = d.check().unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("{first} and burn disagree on a.wav row 2")),
+                "{message}"
+            );
+        }
+        let small = verifier.compare(&source(&[0.05])).unwrap();
+        assert!(small.iter().all(Difference::agrees), "{small:?}");
+    }
+
+    #[test]
+    fn what_is_not_a_number_never_agrees() {
+        assert_eq!(
+            largest(&[1.0, f32::NAN], &[1.0, f32::NAN]),
+            (f32::INFINITY, 1)
+        );
+        assert_eq!(
+            largest(&[f32::INFINITY], &[f32::INFINITY]),
+            (f32::INFINITY, 0)
+        );
+        assert_eq!(largest(&[1.0], &[]), (f32::INFINITY, 0));
+        assert_eq!(largest(&[1.0, 2.0], &[1.5, 2.25]), (0.5, 0));
+    }
+
+    #[test]
+    fn nothing_to_compare_is_an_error() {
+        let mut verifier = verifier(&[(EngineKind::Tract, 1.0), (EngineKind::Burn, 1.0)]);
+        assert!(matches!(
+            verifier.compare(&source(&[])),
+            Err(VerifyError::NothingToCompare)
+        ));
+    }
 }

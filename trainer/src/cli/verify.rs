@@ -1,5 +1,6 @@
 //! `ser-train verify`.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use ser_runtime::bundle::Bundle;
@@ -47,27 +48,28 @@ fn compare(args: &Args) -> Result<(), VerifyError> {
         .map(|path| Source::table(path, &bundle));
     let sources: Vec<Source> = audio.chain(tables).collect::<Result<_, _>>()?;
 
-    let name = |s: &Source| s.name.chars().count();
-    let width = sources
-        .iter()
-        .map(name)
-        .max()
-        .unwrap_or(0)
-        .max("source".len());
-    println!(
+    let width = sources.iter().map(|s| s.name.chars().count());
+    let width = width.max().unwrap_or(0).max("source".len());
+    let mut out = std::io::stdout().lock();
+    let failed = |source| VerifyError::Output { source };
+    writeln!(
+        out,
         "{:width$}  {:>6}  {:13}  {:>10}  {:>10}  {:>15}",
         "source", "rows", "engines", "|Δ code|", "|Δ logits|", "|Δ probability|"
-    );
+    )
+    .map_err(failed)?;
     let mut disagreement = None;
     let mut largest = 0.0f32;
     for source in &sources {
         for d in verifier.compare(source)? {
             let pair = format!("{} – {}", d.first, d.second);
             let mark = if d.agrees() { "" } else { "  DISAGREE" };
-            println!(
+            writeln!(
+                out,
                 "{:width$}  {:>6}  {pair:13}  {:>10.2e}  {:>10.2e}  {:>15.2e}{mark}",
                 d.source, d.rows, d.code, d.logits, d.probabilities
-            );
+            )
+            .map_err(failed)?;
             largest = largest.max(d.logits);
             if let (None, Err(error)) = (&disagreement, d.check()) {
                 disagreement = Some(error);
@@ -76,9 +78,10 @@ fn compare(args: &Args) -> Result<(), VerifyError> {
     }
     match disagreement {
         Some(error) => Err(error),
-        None => {
-            println!("the engines agree: largest difference of a logit {largest:.2e}");
-            Ok(())
-        }
+        None => writeln!(
+            out,
+            "the engines agree: largest difference of a logit {largest:.2e}"
+        )
+        .map_err(failed),
     }
 }

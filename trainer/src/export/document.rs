@@ -91,12 +91,11 @@ fn escape(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            // An underscore inside a word is no emphasis.
-            '_' if !code
-                && !(last.is_alphanumeric()
-                    && chars.peek().is_some_and(|n| n.is_alphanumeric())) =>
-            {
-                out.push_str("\\_");
+            '_' if !code => {
+                let inside =
+                    last.is_alphanumeric() && chars.peek().is_some_and(|n| n.is_alphanumeric());
+                // An underscore inside a word is no emphasis.
+                out.push_str(if inside { "_" } else { "\\_" });
             }
             _ => out.push(c),
         }
