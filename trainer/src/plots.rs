@@ -247,13 +247,18 @@ fn stage_name(stage: &str) -> String {
         "pretrain" => "Autoencoder pre-training".into(),
         "gan" => "Adversarial training".into(),
         "classifier" => "Classifier".into(),
-        other => other.replace('_', " "),
+        other => match other.strip_prefix("refit ") {
+            Some(stage) => format!("{}, all rows", stage_name(stage)),
+            None => other.replace('_', " "),
+        },
     }
 }
 
 fn line_name(key: &str) -> String {
     match key {
-        "loss" => "training".into(),
+        "loss" | "train_loss" => "training".into(),
+        "discriminator_accuracy_real" => "real rows".into(),
+        "discriminator_accuracy_fake" => "synthetic rows".into(),
         "reconstruction_loss" => "training".into(),
         "validation_reconstruction_loss" => "validation".into(),
         _ => {

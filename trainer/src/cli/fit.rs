@@ -1,12 +1,15 @@
 //! `ser-train fit`: from a feature table to a bundle.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Error;
 use crate::config::{Config, DEFAULT_TOML};
 use crate::device::{self, DeviceChoice};
 use crate::evaluate::Scores;
+use crate::export;
+use crate::export::bundle::BundleOptions;
 use crate::fit::{Control, FitError, FitOptions, fit};
 use crate::table::FeatureTable;
 
@@ -94,12 +97,53 @@ pub fn run(args: Args) -> Result<(), Error> {
             control: &mut control,
         },
     )?;
-    let _ = outcome;
+    let options = BundleOptions {
+        name: name_of(&output),
+        command: command_line(std::env::args_os()),
+        card: config.card.clone(),
+        created: None,
+    };
+    let manifest = export::finish(&output, &outcome, &options)?;
+    eprintln!(
+        "bundle {} ({}) written to {}",
+        manifest.name,
+        manifest.id,
+        output.join(export::BUNDLE_DIR).display()
+    );
+    eprintln!("report: {}", output.join(export::REPORT_FILE).display());
     Ok(())
 }
 
+/// The last part of a folder's path, also of `.` and of one that ends in `..`.
+fn name_of(folder: &Path) -> String {
+    let named = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let name = named.file_name().unwrap_or_default();
+    match name.to_string_lossy() {
+        name if name.is_empty() => "model".into(),
+        name => name.into_owned(),
+    }
+}
+
+/// The arguments as one could type them into a POSIX shell; the program by its name alone.
+fn command_line(mut arguments: impl Iterator<Item = OsString>) -> String {
+    arguments.next();
+    let quoted = arguments.map(|argument| {
+        let argument = argument.to_string_lossy().into_owned();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    });
+    std::iter::once("ser-train".to_owned())
+        .chain(quoted)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 /// The configuration in `path`, or the defaults.
-pub(super) fn read_config(path: Option<&std::path::Path>) -> Result<Config, FitError> {
+pub(super) fn read_config(path: Option<&Path>) -> Result<Config, FitError> {
     Ok(match path {
         Some(path) => Config::read(path)?,
         None => Config::from_toml("", "the built-in default configuration")?,
@@ -111,5 +155,32 @@ pub(super) fn announce(device: &device::Chosen) {
     eprintln!("device: {device}");
     if let Some(note) = &device.note {
         eprintln!("  {note}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_can_be_typed_again() {
+        let arguments = [
+            "/usr/bin/ser-train",
+            "fit",
+            "a b.parquet",
+            "it's",
+            "",
+            "-o",
+            "out/1",
+        ];
+        let line = command_line(arguments.into_iter().map(OsString::from));
+        assert_eq!(line, r"ser-train fit 'a b.parquet' 'it'\''s' '' -o out/1");
+    }
+
+    #[test]
+    fn models_are_named_after_their_folder() {
+        assert_eq!(name_of(Path::new("no/such/run")), "run");
+        assert_eq!(name_of(Path::new("/")), "model");
+        assert_ne!(name_of(Path::new(".")), ".");
     }
 }

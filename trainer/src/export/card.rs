@@ -236,12 +236,13 @@ fn scores(out: &mut Vec<Block>, m: &Manifest) {
             out.push(Block::Heading(3, format!("By class: {}", score.protocol)));
             table(
                 out,
-                &["label", "recall", "precision", "F1", "recordings"],
+                &["label", "recall", "precision", "F1", "predictions"],
                 per_class(&labels, &counts),
             );
             paragraph(
                 out,
-                "Confusion (rows: true label, columns: predicted label):",
+                "Confusion (rows: true label, columns: predicted label; where there were several seeds, \
+                 a recording counts once for each):",
             );
             let mut header = vec![""];
             header.extend(labels.iter().map(String::as_str));
@@ -306,7 +307,7 @@ fn calibration(out: &mut Vec<Block>, m: &Manifest) {
         match (c.ece_before, c.ece_after) {
             (Some(before), Some(after)) => format!(
                 "{softmax} The temperature was fitted on {}. Expected calibration error on those same \
-                 rows ({ECE_BINS} bins): {} before, {} after; on other speakers expect it to be worse.",
+                 rows ({ECE_BINS} bins): {} before, {} after. On rows that it was not fitted on, expect more.",
                 c.fitted_on,
                 number(before),
                 number(after)
