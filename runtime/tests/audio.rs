@@ -98,17 +98,46 @@ fn extensible_headers_and_other_chunks_are_understood() {
     extension.extend([
         1, 0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71,
     ]);
-    // A list between format and data, as editors write it.
-    let list = b"LIST\x10\0\0\0INFOISFT\x03\0\0\0abc\0";
+    // A comment of odd length, padded, between format and data.
+    let list = b"LIST\x0f\0\0\0INFOISFT\x03\0\0\0abc\0";
     let mut extended = plain[..36].to_vec();
     extended[16..20].copy_from_slice(&40_u32.to_le_bytes());
     extended[20..22].copy_from_slice(&0xfffe_u16.to_le_bytes());
     extended.extend(&extension);
     extended.extend(list);
     extended.extend(&plain[36..]);
-    let riff = extended.len() as u32 - 8;
-    extended[4..8].copy_from_slice(&riff.to_le_bytes());
-    assert_eq!(decode(&extended).unwrap(), decode(&plain).unwrap());
+    assert_eq!(
+        decode(&extended).unwrap(),
+        decode(&plain).unwrap(),
+        "the RIFF size, now wrong, does not matter"
+    );
+
+    // RF64, as recorders write it that do not know the length before: the sizes are in a chunk of their own.
+    let mut rf64 = b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0".to_vec();
+    let data = (plain.len() - 44) as u64;
+    [data + 80, data, 4, 0]
+        .iter()
+        .for_each(|v| rf64.extend(v.to_le_bytes()));
+    rf64.truncate(rf64.len() - 4);
+    rf64.extend(&plain[12..40]);
+    rf64.extend([0xff; 4]);
+    rf64.extend(&plain[44..]);
+    assert_eq!(decode(&rf64).unwrap(), decode(&plain).unwrap());
+    assert!(matches!(
+        decode(&rf64[..rf64.len() - 1]),
+        Err(AudioError::Truncated {
+            decoded: 1,
+            declared: 2,
+            ..
+        })
+    ));
+
+    // G.711 with the short format chunk that only PCM should have.
+    let law = Wav::Alaw.file_of(8_000, 1, &[0xaa, 0x2a, 0xd5]);
+    let mut short = law.clone();
+    short[16..20].copy_from_slice(&16_u32.to_le_bytes());
+    short.drain(36..38);
+    assert_eq!(decode(&short).unwrap(), decode(&law).unwrap());
 }
 
 #[test]
@@ -254,9 +283,16 @@ fn unknown_codecs_are_refused() {
     let mut crowd = Wav::S16.file(16_000, 1, &VALUES);
     crowd[22..24].copy_from_slice(&1_000_u16.to_le_bytes());
     assert!(decode(&crowd).is_err());
-    let mut rf64 = Wav::S16.file(16_000, 1, &VALUES);
-    rf64[..4].copy_from_slice(b"RF64");
-    assert!(message(&rf64).contains("RF64"));
+    // 24 bits in frames of 4 bytes: read as 3-byte frames it would be noise.
+    let mut padded = Wav::S24.file(16_000, 1, &VALUES);
+    padded[32..34].copy_from_slice(&4_u16.to_le_bytes());
+    assert!(message(&padded).contains("frames of 4 bytes"));
+    let mut twelve = Wav::S16.file(16_000, 1, &VALUES);
+    twelve[34..36].copy_from_slice(&12_u16.to_le_bytes());
+    assert!(message(&twelve).contains("12 bits"));
+    let mut none = Wav::S16.file(16_000, 1, &VALUES);
+    none[22..24].copy_from_slice(&[0; 2]);
+    assert!(decode(&none).is_err());
 }
 
 #[test]
@@ -305,7 +341,7 @@ fn bad_raw_pcm_is_refused() {
         channels: 2,
     };
     let read = |bytes: &[u8], format| read_stream(bytes, Some(format), "-").unwrap_err();
-    assert!(read(&[0; 6], format).to_string().contains("4-byte frames"));
+    assert!(read(&[0; 6], format).to_string().contains("4-byte frame"));
     assert!(matches!(read(&[], format), AudioError::Empty { .. }));
     assert!(matches!(
         read(

@@ -5,20 +5,27 @@
 //! taken as they are. Several channels are summed in `f32` in channel order and divided by their number. Nothing is resampled: the
 //! feature extractor works at the recording's own rate.
 
-mod decode;
+mod flac;
+mod mix;
 mod raw;
+mod wav;
 
 pub use raw::{RawEncoding, RawFormat};
 pub use ser_features::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 
+use std::fs::File;
 use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::errors::Error as SymphoniaError;
+use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource, SeekBuffered};
 
 /// Longest recording that is decoded, in seconds. An utterance lasts seconds; a limit keeps a hostile file from filling the memory.
 pub const MAX_DURATION_S: u32 = 3_600;
+/// Most channels that are mixed; more than that is a damaged header rather than a recording.
+const MAX_CHANNELS: usize = 64;
 
 /// A decoded recording, mixed to one channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,15 +149,15 @@ pub enum AudioError {
 /// sampling rate outside [`MIN_SAMPLE_RATE`]..=[`MAX_SAMPLE_RATE`].
 pub fn read_audio(path: &Path) -> Result<Pcm, AudioError> {
     let file = path.display().to_string();
-    let io = |source| AudioError::Io {
-        file: path.display().to_string(),
-        source,
-    };
-    let source = std::fs::File::open(path).map_err(io)?;
-    if source.metadata().map_err(io)?.is_dir() {
-        return Err(AudioError::Folder { file });
-    }
-    guarded(&file, Box::new(source))
+    decode_guarded(&file, Box::new(open(path)?))
+}
+
+/// Reads headerless PCM from the file at `path`.
+///
+/// # Errors
+/// As [`read_audio`], and [`AudioError::Malformed`] where the file does not end with a whole frame.
+pub fn read_raw(path: &Path, format: RawFormat) -> Result<Pcm, AudioError> {
+    raw::decode(&path.display().to_string(), &mut open(path)?, format)
 }
 
 /// Decodes a WAV or FLAC recording held in memory; `name` stands for the file in errors.
@@ -158,55 +165,119 @@ pub fn read_audio(path: &Path) -> Result<Pcm, AudioError> {
 /// # Errors
 /// As [`read_audio`].
 pub fn decode_audio(bytes: &[u8], name: &str) -> Result<Pcm, AudioError> {
-    guarded(name, Box::new(Cursor::new(bytes)))
+    decode_guarded(name, Box::new(Cursor::new(bytes)))
 }
 
 /// Reads WAV or FLAC (`raw` is `None`) or headerless PCM from a stream such as standard input until it ends; `name` stands for the
 /// file in errors.
 ///
 /// # Errors
-/// As [`read_audio`].
+/// As [`read_audio`] and [`read_raw`].
 pub fn read_stream(
-    mut stream: impl Read,
+    mut stream: impl Read + Send + Sync,
     raw: Option<RawFormat>,
     name: &str,
 ) -> Result<Pcm, AudioError> {
-    let limit = match raw {
-        Some(format) => format.byte_limit(),
-        // The largest recording that passes the other limits: 8 bytes a sample, 8 channels.
-        None => u64::from(MAX_DURATION_S) * u64::from(MAX_SAMPLE_RATE) * 64,
-    };
-    let mut bytes = Vec::new();
-    stream
-        .by_ref()
-        .take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| AudioError::Io {
-            file: name.to_owned(),
-            source,
-        })?;
-    if bytes.len() as u64 > limit {
-        return Err(AudioError::TooLong {
-            file: name.to_owned(),
-        });
-    }
     match raw {
-        Some(format) => raw::decode(&bytes, format, name),
-        None => decode_audio(&bytes, name),
+        Some(format) => raw::decode(name, &mut stream, format),
+        None => decode_guarded(name, Box::new(ReadOnlySource::new(stream))),
     }
 }
 
+fn open(path: &Path) -> Result<File, AudioError> {
+    let io = |source| AudioError::Io {
+        file: path.display().to_string(),
+        source,
+    };
+    let file = File::open(path).map_err(io)?;
+    if file.metadata().map_err(io)?.is_dir() {
+        return Err(AudioError::Folder {
+            file: path.display().to_string(),
+        });
+    }
+    Ok(file)
+}
+
 /// The decoder is someone else's code fed with bytes from anywhere: a panic in it becomes an error.
-fn guarded<'s>(file: &str, source: Box<dyn MediaSource + 's>) -> Result<Pcm, AudioError> {
-    catch_unwind(AssertUnwindSafe(|| {
-        decode::decode(file, MediaSourceStream::new(source, Default::default()))
-    }))
-    .unwrap_or_else(|_| {
+fn decode_guarded<'s>(file: &str, source: Box<dyn MediaSource + 's>) -> Result<Pcm, AudioError> {
+    let stream = MediaSourceStream::new(source, Default::default());
+    catch_unwind(AssertUnwindSafe(|| decode(file, stream))).unwrap_or_else(|_| {
         Err(AudioError::Malformed {
             file: file.to_owned(),
             reason: "the decoder could not make sense of it".to_owned(),
         })
     })
+}
+
+/// Decodes one recording from its start. The first bytes decide: searching for a header, as players do, would find one in the middle of
+/// anything.
+fn decode(file: &str, mut stream: MediaSourceStream<'_>) -> Result<Pcm, AudioError> {
+    let mut head = Vec::with_capacity(12);
+    let sniffed = stream.by_ref().take(12).read_to_end(&mut head);
+    sniffed.map_err(|source| AudioError::Io {
+        file: file.to_owned(),
+        source,
+    })?;
+    stream.seek_buffered_rev(head.len());
+    match head.as_slice() {
+        [] => Err(AudioError::Empty {
+            file: file.to_owned(),
+        }),
+        [b'f', b'L', b'a', b'C', ..] => flac::decode(file, stream),
+        [b'R', b'I', b'F', b'F', .., b'W', b'A', b'V', b'E'] if head.len() == 12 => {
+            wav::decode(file, &mut stream)
+        }
+        [b'R', b'F', b'6', b'4', ..] | [b'B', b'W', b'6', b'4', ..] if head.len() == 12 => {
+            wav::decode(file, &mut stream)
+        }
+        [b'R', b'I', b'F', b'F', ..] if head.len() < 12 => Err(AudioError::TruncatedHeader {
+            file: file.to_owned(),
+        }),
+        _ => Err(AudioError::NotAudio {
+            file: file.to_owned(),
+            found: format!("\"{}\"", head.escape_ascii()),
+        }),
+    }
+}
+
+/// A decoder for `params` that verifies checksums where the format has them.
+fn make_decoder(
+    file: &str,
+    params: &AudioCodecParameters,
+) -> Result<Box<dyn AudioDecoder>, AudioError> {
+    symphonia::default::get_codecs()
+        .make_audio_decoder(params, &AudioDecoderOptions::default().verify(true))
+        .map_err(|error| decoder_failed(file, error))
+}
+
+fn decoder_failed(file: &str, error: SymphoniaError) -> AudioError {
+    let file = file.to_owned();
+    match error {
+        SymphoniaError::IoError(source) => AudioError::Io { file, source },
+        SymphoniaError::Unsupported(reason) => AudioError::Unsupported {
+            file,
+            reason: reason.to_owned(),
+        },
+        other => AudioError::Malformed {
+            file,
+            reason: other.to_string(),
+        },
+    }
+}
+
+/// Refuses no channels and more channels than any recording has.
+fn check_channels(file: &str, channels: usize) -> Result<(), AudioError> {
+    match channels {
+        1..=MAX_CHANNELS => Ok(()),
+        0 => Err(AudioError::Malformed {
+            file: file.to_owned(),
+            reason: "it has no channels".to_owned(),
+        }),
+        _ => Err(AudioError::Unsupported {
+            file: file.to_owned(),
+            reason: format!("{channels} channels, more than {MAX_CHANNELS}"),
+        }),
+    }
 }
 
 /// Refuses a rate that the extractor does not take.

@@ -1,5 +1,6 @@
-//! Headerless PCM, as pipes and telephony deliver it.
+//! PCM without a header, as pipes and telephony deliver it, and as it lies inside a WAV.
 
+use std::io::Read;
 use std::str::FromStr;
 
 use symphonia::core::audio::Channels;
@@ -11,8 +12,11 @@ use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters};
 use symphonia::core::packet::PacketRef;
 use symphonia::core::units::{Duration, Timestamp};
 
-use super::decode::{Mixer, make_decoder};
-use super::{AudioError, MAX_DURATION_S, Pcm, check_rate, finished};
+use super::mix::Mixer;
+use super::{AudioError, Pcm, check_channels, check_rate, decoder_failed, finished, make_decoder};
+
+/// Frames that are read and decoded at once.
+const FRAMES_AT_ONCE: usize = 4096;
 
 /// How one sample of headerless PCM is written. Integers are little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,51 +105,68 @@ pub struct RawFormat {
 
 impl RawFormat {
     /// Bytes of one sample of every channel.
-    fn frame_bytes(self) -> usize {
+    pub(super) fn frame_bytes(self) -> usize {
         self.encoding.bytes() * usize::from(self.channels)
-    }
-
-    /// Bytes of [`MAX_DURATION_S`].
-    pub(super) fn byte_limit(self) -> u64 {
-        u64::from(MAX_DURATION_S) * u64::from(self.sample_rate) * self.frame_bytes() as u64
     }
 }
 
-/// Decodes `bytes`, which must be whole frames.
-pub(super) fn decode(bytes: &[u8], format: RawFormat, name: &str) -> Result<Pcm, AudioError> {
-    check_rate(name, format.sample_rate)?;
-    let malformed = |reason: String| AudioError::Malformed {
-        file: name.to_owned(),
-        reason,
-    };
-    let frame = format.frame_bytes();
-    if frame == 0 {
-        return Err(malformed("0 channels; give at least 1".to_owned()));
-    }
-    if !bytes.len().is_multiple_of(frame) {
-        return Err(malformed(format!(
-            "{} bytes are not a whole number of {frame}-byte frames; is the encoding right?",
-            bytes.len()
-        )));
-    }
+/// Decodes whole frames from `stream` until it ends or `limit` bytes are read; returns the bytes of an incomplete frame at the end, too.
+pub(super) fn decode_frames(
+    file: &str,
+    stream: &mut impl Read,
+    format: RawFormat,
+    limit: Option<u64>,
+) -> Result<(Vec<f32>, usize), AudioError> {
+    check_rate(file, format.sample_rate)?;
+    check_channels(file, usize::from(format.channels))?;
     let mut params = AudioCodecParameters::new();
     params
         .for_codec(format.encoding.codec())
         .with_sample_rate(format.sample_rate)
         .with_channels(Channels::Discrete(format.channels));
-    let mut decoder = make_decoder(name, &params)?;
+    let mut decoder = make_decoder(file, &params)?;
     let mut mixer = Mixer::new(&params, format.sample_rate);
-    for packet in bytes.chunks(frame * 4096) {
-        let packet = PacketRef::new(
-            0,
-            Timestamp::new(0),
-            Duration::new((packet.len() / frame) as u64),
-            packet,
-        );
+
+    let frame = format.frame_bytes();
+    let mut stream = stream.take(limit.unwrap_or(u64::MAX));
+    let mut bytes = Vec::with_capacity(frame * FRAMES_AT_ONCE);
+    loop {
+        let wanted = (frame * FRAMES_AT_ONCE) as u64;
+        let read = stream.by_ref().take(wanted).read_to_end(&mut bytes);
+        read.map_err(|source| AudioError::Io {
+            file: file.to_owned(),
+            source,
+        })?;
+        let frames = bytes.len() / frame;
+        let whole = &bytes[..frames * frame];
+        let packet = PacketRef::new(0, Timestamp::new(0), Duration::new(frames as u64), whole);
         let buffer = decoder
             .decode_ref(&packet)
-            .map_err(|e| malformed(e.to_string()))?;
-        mixer.push(name, &buffer)?;
+            .map_err(|error| decoder_failed(file, error))?;
+        mixer.push(file, &buffer)?;
+        if frames < FRAMES_AT_ONCE {
+            return Ok((mixer.samples, bytes.len() - whole.len()));
+        }
+        bytes.clear();
     }
-    finished(name, format.sample_rate, format.channels, mixer.samples)
+}
+
+/// Decodes headerless PCM until it ends, which must be at the end of a frame.
+pub(super) fn decode(
+    file: &str,
+    stream: &mut impl Read,
+    format: RawFormat,
+) -> Result<Pcm, AudioError> {
+    let (samples, rest) = decode_frames(file, stream, format, None)?;
+    if rest > 0 {
+        let frame = format.frame_bytes();
+        let reason = format!(
+            "the last {rest} bytes are not a whole {frame}-byte frame; are encoding and channels right?"
+        );
+        return Err(AudioError::Malformed {
+            file: file.to_owned(),
+            reason,
+        });
+    }
+    finished(file, format.sample_rate, format.channels, samples)
 }

@@ -45,7 +45,10 @@ enum CliError {
     #[error("{file}: {source}")]
     Extract { file: String, source: ExtractError },
     #[error("{file}: {source}")]
-    Predict { file: String, source: ModelError },
+    Predict {
+        file: String,
+        source: Box<ModelError>,
+    },
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
     #[error("cannot write JSON: {0}")]
@@ -118,19 +121,10 @@ impl InputArgs {
                 sample_rate,
                 channels: self.channels,
             });
-        if file == Path::new("-") {
-            return audio::read_stream(io::stdin().lock(), raw, "standard input");
-        }
         match raw {
+            _ if file == Path::new("-") => audio::read_stream(io::stdin(), raw, "standard input"),
+            Some(format) => audio::read_raw(file, format),
             None => audio::read_audio(file),
-            Some(_) => {
-                let name = file.display().to_string();
-                let stream = std::fs::File::open(file).map_err(|source| AudioError::Io {
-                    file: name.clone(),
-                    source,
-                })?;
-                audio::read_stream(stream, raw, &name)
-            }
         }
     }
 }

@@ -85,7 +85,7 @@ impl Predict {
         let pcm = self.input.read(path)?;
         model.predict(&pcm).map_err(|source| CliError::Predict {
             file: file.to_owned(),
-            source,
+            source: Box::new(source),
         })
     }
 }
