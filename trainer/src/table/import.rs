@@ -95,13 +95,13 @@ fn fill(
     match (place.as_deref(), value) {
         (None, Some(new)) => *place = Some(new.to_owned()),
         (Some(old), Some(new)) if old != new => {
+            let field = field.name();
+            let message =
+                format!("the {field} is \"{old}\" in the table, but \"{new}\" in {source}");
             return Err(TableError::Conflict {
                 path: path.to_owned(),
                 row,
-                field: field.name(),
-                old: old.to_owned(),
-                new: new.to_owned(),
-                source_name: source.to_owned(),
+                message,
             });
         }
         _ => {}

@@ -196,23 +196,14 @@ pub enum TableError {
         hint: String,
     },
     /// The table says one thing of a row and the manifest (or the path) another.
-    #[error(
-        "{}: row {row}: the {field} is \"{old}\" in the table, but \"{new}\" in {source_name}; to go by the latter, drop the column",
-        path.display()
-    )]
+    #[error("{}: row {row}: {message}; to go by the latter, drop the column", path.display())]
     Conflict {
         /// The table.
         path: PathBuf,
         /// The row.
         row: usize,
-        /// The field.
-        field: &'static str,
-        /// What the table says.
-        old: String,
-        /// What the other says.
-        new: String,
-        /// The other.
-        source_name: String,
+        /// Which field, and what each says.
+        message: String,
     },
     /// The table cannot be joined with what is to complete it.
     #[error("{}: {message}", path.display())]

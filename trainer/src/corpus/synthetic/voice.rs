@@ -32,7 +32,7 @@ impl Mood {
     const fn shift(self) -> Shift {
         match self {
             Self::Angry => Shift {
-                level_db: 7.0,
+                level_db: 6.0,
                 pitch_st: 3.5,
                 range: 1.5,
                 tempo: 1.15,
@@ -40,20 +40,20 @@ impl Mood {
                 tilt: 1.9,
                 breath: 0.5,
                 jitter: 1.8,
-                first_formant: 1.08,
+                first_formant: 1.12,
                 upper_formants: 1.0,
             },
             Self::Happy => Shift {
                 level_db: 3.5,
                 pitch_st: 4.5,
-                range: 2.0,
+                range: 2.3,
                 tempo: 1.06,
-                open_quotient: -0.03,
+                open_quotient: 0.0,
                 tilt: 1.35,
                 breath: 0.9,
                 jitter: 1.1,
                 first_formant: 1.02,
-                upper_formants: 1.05,
+                upper_formants: 1.06,
             },
             Self::Neutral => Shift {
                 level_db: 0.0,
@@ -130,17 +130,17 @@ impl Speaker {
         let (pitch, scale) = if female { (200.0, 1.16) } else { (115.0, 1.0) };
         Self {
             female,
-            pitch_hz: pitch * semitones(normal(rng, 1.8)),
-            formant_scale: scale * (1.0 + normal(rng, 0.035)),
-            formant_habit: [(); 3].map(|()| 1.0 + normal(rng, 0.03)),
+            pitch_hz: pitch * semitones(normal(rng, 1.5)),
+            formant_scale: scale * (1.0 + normal(rng, 0.03)),
+            formant_habit: [(); 3].map(|()| 1.0 + normal(rng, 0.02)),
             open_quotient: 0.6 + normal(rng, 0.04),
-            tilt_hz: 2400.0 * factor(rng, 0.2),
-            level_db: normal(rng, 2.5),
+            tilt_hz: 2400.0 * factor(rng, 0.15),
+            level_db: normal(rng, 2.2),
             breath: if female { 0.05 } else { 0.035 } * factor(rng, 0.3),
             tempo: factor(rng, 0.07),
             range_st: 2.6 * factor(rng, 0.25),
-            expressivity: (0.8 + normal(rng, 0.15)).clamp(0.45, 1.1),
-            noise_db: -62.0 + normal(rng, 4.0),
+            expressivity: (0.95 + normal(rng, 0.15)).clamp(0.55, 1.25),
+            noise_db: -62.0 + normal(rng, 2.5),
         }
     }
 }
@@ -171,10 +171,10 @@ impl Delivery {
     /// The speaker's own way, the mood as far as this utterance shows it, and chance.
     pub fn draw(speaker: &Speaker, mood: Mood, rng: &mut impl Rng) -> Self {
         let shift = mood.shift();
-        let shown = (speaker.expressivity + normal(rng, 0.22)).clamp(0.1, 1.3);
+        let shown = (speaker.expressivity + normal(rng, 0.2)).clamp(0.2, 1.4);
         let power = |f: f64| f.powf(shown);
         Self {
-            level_db: -27.0 + speaker.level_db + shown * shift.level_db + normal(rng, 2.0),
+            level_db: -27.0 + speaker.level_db + shown * shift.level_db + normal(rng, 1.5),
             pitch_hz: speaker.pitch_hz * semitones(shown * shift.pitch_st + normal(rng, 1.0)),
             range_st: speaker.range_st * power(shift.range) * factor(rng, 0.2),
             tempo: speaker.tempo * power(shift.tempo) * factor(rng, 0.06),
