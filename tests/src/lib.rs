@@ -36,7 +36,8 @@ pub fn ser_run() -> Command {
 /// The team's reference folder, `../shared` beside the checkout (or `SER_SHARED`).
 /// Says loudly that `what` is skipped where it is absent.
 pub fn shared(what: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("SER_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    let folder =
+        std::env::var_os("SER_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
     if folder.join("data/manifest.csv").exists() {
         return Some(folder);
     }
@@ -48,14 +49,21 @@ pub fn shared(what: &str) -> Option<PathBuf> {
 pub fn onnx_runtime(what: &str) -> bool {
     let found = std::env::var_os("ORT_DYLIB_PATH").is_some_and(|path| Path::new(&path).exists());
     if !found {
-        eprintln!("SKIPPED: {what}: ORT_DYLIB_PATH names no ONNX Runtime (cargo xtask test sets it)");
+        eprintln!(
+            "SKIPPED: {what}: ORT_DYLIB_PATH names no ONNX Runtime (cargo xtask test sets it)"
+        );
     }
     found
 }
 
 /// Lets espeak-ng say `text` into a 22.05 kHz WAV file; `false`, said loudly, where it is not installed.
 pub fn espeak(voice: &str, text: &str, to: &Path) -> bool {
-    match Command::new("espeak-ng").args(["-v", voice, "-w"]).arg(to).arg(text).status() {
+    match Command::new("espeak-ng")
+        .args(["-v", voice, "-w"])
+        .arg(to)
+        .arg(text)
+        .status()
+    {
         Ok(status) => {
             assert!(status.success(), "espeak-ng failed: {status}");
             true
@@ -73,7 +81,13 @@ pub fn espeak(voice: &str, text: &str, to: &Path) -> bool {
 /// If it cannot be started or fails; the message holds what it printed.
 pub fn succeed(command: &mut Command) -> String {
     let output = run(command);
-    assert!(output.status.success(), "{command:?} failed: {}\n{}\n{}", output.status, text(&output.stdout), text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?} failed: {}\n{}\n{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    );
     text(&output.stdout)
 }
 
@@ -99,7 +113,9 @@ pub fn fail(command: &mut Command) -> String {
 /// # Panics
 /// If it cannot be started.
 pub fn run(command: &mut Command) -> Output {
-    command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"))
+    command
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"))
 }
 
 /// Bytes as text.

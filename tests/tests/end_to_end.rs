@@ -1,8 +1,8 @@
 //! The main job through the real programs: synthetic voices -> corpus -> features -> mixup-GAN and
 //! classifier -> ONNX bundle -> an emotion, on voices the model never heard.
 
-use serde_json::Value;
 use ser_tests::{fail, onnx_runtime, ser_run, ser_train, succeed};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// A fit that takes seconds: small nets, few epochs, the same stages as the real one.
@@ -44,7 +44,10 @@ fn wav_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn predictions(output: &str) -> Vec<Value> {
-    output.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
+    output
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("one JSON object a line"))
+        .collect()
 }
 
 #[test]
@@ -52,27 +55,74 @@ fn from_labelled_recordings_to_an_emotion() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = |name: &str| folder.path().join(name);
     for (name, speakers, seed) in [("voices", "5", "11"), ("new-voices", "2", "12")] {
-        succeed(ser_train().arg("synth-corpus").arg(at(name)).args(["--speakers", speakers, "--per-label", "3", "--seed", seed]));
+        succeed(ser_train().arg("synth-corpus").arg(at(name)).args([
+            "--speakers",
+            speakers,
+            "--per-label",
+            "3",
+            "--seed",
+            seed,
+        ]));
     }
-    succeed(ser_train().args(["corpus", "manifest"]).arg(at("voices")).arg("-o").arg(at("corpus.csv")));
-    succeed(ser_train().arg("extract").arg(at("corpus.csv")).arg("-o").arg(at("features.parquet")));
+    succeed(
+        ser_train()
+            .args(["corpus", "manifest"])
+            .arg(at("voices"))
+            .arg("-o")
+            .arg(at("corpus.csv")),
+    );
+    succeed(
+        ser_train()
+            .arg("extract")
+            .arg(at("corpus.csv"))
+            .arg("-o")
+            .arg(at("features.parquet")),
+    );
     std::fs::write(at("config.toml"), CONFIG).expect("config written");
-    succeed(ser_train().arg("fit").arg(at("features.parquet")).arg("-c").arg(at("config.toml")).arg("-o").arg(at("model")));
+    succeed(
+        ser_train()
+            .arg("fit")
+            .arg(at("features.parquet"))
+            .arg("-c")
+            .arg(at("config.toml"))
+            .arg("-o")
+            .arg(at("model")),
+    );
 
     let bundle = at("model/bundle");
-    for name in ["bundle.json", "encoder.onnx", "classifier.onnx", "MODEL_CARD.md"] {
+    for name in [
+        "bundle.json",
+        "encoder.onnx",
+        "classifier.onnx",
+        "MODEL_CARD.md",
+    ] {
         assert!(bundle.join(name).is_file(), "the bundle lacks {name}");
     }
     let metrics = std::fs::read_to_string(at("model/metrics.jsonl")).expect("metrics.jsonl");
     for stage in ["pretrain", "gan", "classifier"] {
-        assert!(metrics.lines().any(|line| line.contains(&format!("\"{stage}\""))), "no epoch of stage {stage} in metrics.jsonl");
+        assert!(
+            metrics
+                .lines()
+                .any(|line| line.contains(&format!("\"{stage}\""))),
+            "no epoch of stage {stage} in metrics.jsonl"
+        );
     }
     assert!(at("model/plots").read_dir().expect("plots folder").count() > 0);
 
     // Every engine gives the same logits; verify fails above 1e-4.
     let heard = wav_files(&at("new-voices"));
-    let engines = if onnx_runtime("ONNX Runtime in verify") { "tract,ort,burn" } else { "tract,burn" };
-    let report = succeed(ser_train().arg("verify").arg(&bundle).args(heard.iter().take(3)).args(["--engines", engines]));
+    let engines = if onnx_runtime("ONNX Runtime in verify") {
+        "tract,ort,burn"
+    } else {
+        "tract,burn"
+    };
+    let report = succeed(
+        ser_train()
+            .arg("verify")
+            .arg(&bundle)
+            .args(heard.iter().take(3))
+            .args(["--engines", engines]),
+    );
     assert!(report.contains("logits"), "{report}");
 
     // The runtime, which knows no trainer.
@@ -83,27 +133,52 @@ fn from_labelled_recordings_to_an_emotion() {
     let mut right = 0;
     for (line, file) in lines.iter().zip(&heard) {
         assert_eq!(line["file"].as_str(), file.to_str());
-        let probabilities = line["probabilities"].as_object().expect("probabilities by label");
+        let probabilities = line["probabilities"]
+            .as_object()
+            .expect("probabilities by label");
         let sum: f64 = probabilities.values().filter_map(Value::as_f64).sum();
         assert!((sum - 1.0).abs() < 1e-4, "{line}");
         let label = line["label"].as_str().expect("label");
-        let best = probabilities.iter().max_by(|a, b| a.1.as_f64().partial_cmp(&b.1.as_f64()).expect("finite"));
+        let best = probabilities
+            .iter()
+            .max_by(|a, b| a.1.as_f64().partial_cmp(&b.1.as_f64()).expect("finite"));
         assert_eq!(best.map(|(name, _)| name.as_str()), Some(label), "{line}");
-        assert!(line["duration_s"].as_f64().is_some_and(|s| s > 0.5), "{line}");
-        let name = file.file_name().and_then(|n| n.to_str()).expect("file name");
-        let row = truth.lines().find(|row| row.contains(name)).expect("each file is in the manifest");
+        assert!(
+            line["duration_s"].as_f64().is_some_and(|s| s > 0.5),
+            "{line}"
+        );
+        let name = file
+            .file_name()
+            .and_then(|n| n.to_str())
+            .expect("file name");
+        let row = truth
+            .lines()
+            .find(|row| row.contains(name))
+            .expect("each file is in the manifest");
         right += usize::from(row.split(',').any(|field| field == label));
     }
     // Chance is a quarter; the synthetic voices are easy enough to do clearly better.
-    assert!(right * 2 > heard.len(), "only {right} of {} new voices recognised", heard.len());
+    assert!(
+        right * 2 > heard.len(),
+        "only {right} of {} new voices recognised",
+        heard.len()
+    );
 
     // One broken file among good ones: the good ones are predicted, the status says that one was not.
     std::fs::write(at("broken.wav"), b"this is a text").expect("written");
     let mut command = ser_run();
-    command.args(["predict", "-m"]).arg(&bundle).arg(&heard[0]).arg(at("broken.wav")).arg(&heard[1]);
+    command
+        .args(["predict", "-m"])
+        .arg(&bundle)
+        .arg(&heard[0])
+        .arg(at("broken.wav"))
+        .arg(&heard[1]);
     let output = ser_tests::run(&mut command);
     assert!(!output.status.success());
-    let labelled = predictions(&ser_tests::text(&output.stdout)).iter().filter(|line| line["label"].is_string()).count();
+    let labelled = predictions(&ser_tests::text(&output.stdout))
+        .iter()
+        .filter(|line| line["label"].is_string())
+        .count();
     assert_eq!(labelled, 2);
     assert!(ser_tests::text(&output.stderr).contains("broken.wav"));
 
@@ -113,7 +188,12 @@ fn from_labelled_recordings_to_an_emotion() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&encoder, bytes).expect("written");
-    let errors = fail(ser_run().args(["predict", "-m"]).arg(&bundle).arg(&heard[0]));
+    let errors = fail(
+        ser_run()
+            .args(["predict", "-m"])
+            .arg(&bundle)
+            .arg(&heard[0]),
+    );
     assert!(errors.contains("encoder.onnx"), "{errors}");
 }
 
@@ -121,31 +201,94 @@ fn from_labelled_recordings_to_an_emotion() {
 fn the_same_seed_gives_the_same_bundle() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = |name: &str| folder.path().join(name);
-    succeed(ser_train().arg("synth-corpus").arg(at("voices")).args(["--speakers", "3", "--per-label", "2", "--seed", "5"]));
-    succeed(ser_train().args(["corpus", "manifest"]).arg(at("voices")).arg("-o").arg(at("corpus.csv")));
-    succeed(ser_train().arg("extract").arg(at("corpus.csv")).arg("-o").arg(at("features.csv")));
-    std::fs::write(at("config.toml"), CONFIG.replace("epochs = 60", "epochs = 4")).expect("config written");
+    succeed(ser_train().arg("synth-corpus").arg(at("voices")).args([
+        "--speakers",
+        "3",
+        "--per-label",
+        "2",
+        "--seed",
+        "5",
+    ]));
+    succeed(
+        ser_train()
+            .args(["corpus", "manifest"])
+            .arg(at("voices"))
+            .arg("-o")
+            .arg(at("corpus.csv")),
+    );
+    succeed(
+        ser_train()
+            .arg("extract")
+            .arg(at("corpus.csv"))
+            .arg("-o")
+            .arg(at("features.csv")),
+    );
+    std::fs::write(
+        at("config.toml"),
+        CONFIG.replace("epochs = 60", "epochs = 4"),
+    )
+    .expect("config written");
     let fit = |name: &str| {
-        succeed(ser_train().arg("fit").arg(at("features.csv")).arg("-c").arg(at("config.toml")).arg("-o").arg(at(name)).env("SOURCE_DATE_EPOCH", "1700000000"));
-        ["encoder.onnx", "classifier.onnx", "bundle.json"].map(|file| std::fs::read(at(name).join("bundle").join(file)).expect("bundle file"))
+        succeed(
+            ser_train()
+                .arg("fit")
+                .arg(at("features.csv"))
+                .arg("-c")
+                .arg(at("config.toml"))
+                .arg("-o")
+                .arg(at(name))
+                .env("SOURCE_DATE_EPOCH", "1700000000"),
+        );
+        ["encoder.onnx", "classifier.onnx", "bundle.json"]
+            .map(|file| std::fs::read(at(name).join("bundle").join(file)).expect("bundle file"))
     };
-    assert!(fit("one") == fit("two"), "two fits with one seed gave different bundles");
+    assert!(
+        fit("one") == fit("two"),
+        "two fits with one seed gave different bundles"
+    );
 }
 
 #[test]
 fn a_full_disk_is_reported_and_leaves_no_half_file() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = |name: &str| folder.path().join(name);
-    succeed(ser_train().arg("synth-corpus").arg(at("voices")).args(["--speakers", "2", "--per-label", "2", "--seed", "5"]));
-    succeed(ser_train().args(["corpus", "manifest"]).arg(at("voices")).arg("-o").arg(at("corpus.csv")));
+    succeed(ser_train().arg("synth-corpus").arg(at("voices")).args([
+        "--speakers",
+        "2",
+        "--per-label",
+        "2",
+        "--seed",
+        "5",
+    ]));
+    succeed(
+        ser_train()
+            .args(["corpus", "manifest"])
+            .arg(at("voices"))
+            .arg("-o")
+            .arg(at("corpus.csv")),
+    );
     // A limit on the size of any file stands in for a disk that fills up: write(2) fails in the same place.
     let train = ser_train();
-    let errors = fail(std::process::Command::new("bash").arg("-c").arg(
-        "trap '' XFSZ; ulimit -f 8; exec \"$0\" extract \"$1\" -o \"$2\"",
-    ).arg(train.get_program()).arg(at("corpus.csv")).arg(at("features.parquet")));
+    let errors = fail(
+        std::process::Command::new("bash")
+            .arg("-c")
+            .arg("trap '' XFSZ; ulimit -f 8; exec \"$0\" extract \"$1\" -o \"$2\"")
+            .arg(train.get_program())
+            .arg(at("corpus.csv"))
+            .arg(at("features.parquet")),
+    );
     assert!(errors.contains("features.parquet"), "{errors}");
-    assert!(!at("features.parquet").exists(), "a half table was left under the final name");
+    assert!(
+        !at("features.parquet").exists(),
+        "a half table was left under the final name"
+    );
     // With room again the same command goes on and ends well.
-    succeed(ser_train().arg("extract").arg(at("corpus.csv")).arg("-o").arg(at("features.parquet")));
+    succeed(
+        ser_train()
+            .arg("extract")
+            .arg(at("corpus.csv"))
+            .arg("-o")
+            .arg(at("features.parquet")),
+    );
     assert!(at("features.parquet").is_file());
 }

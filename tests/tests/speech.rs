@@ -1,16 +1,29 @@
 //! The shipped model on speech: what espeak-ng says, and real recordings where they are at hand.
 
-use serde_json::Value;
 use ser_tests::{espeak, root, ser_run, shared, succeed, wav};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 fn predict(files: &[std::path::PathBuf]) -> Vec<Value> {
-    let output = succeed(ser_run().args(["predict", "-m"]).arg(root().join("models/emodb-4class")).args(files));
-    output.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
+    let output = succeed(
+        ser_run()
+            .args(["predict", "-m"])
+            .arg(root().join("models/emodb-4class"))
+            .args(files),
+    );
+    output
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("one JSON object a line"))
+        .collect()
 }
 
 fn flags(line: &Value) -> Vec<String> {
-    line["quality"]["flags"].as_array().expect("quality flags").iter().filter_map(|f| f.as_str().map(str::to_owned)).collect()
+    line["quality"]["flags"]
+        .as_array()
+        .expect("quality flags")
+        .iter()
+        .filter_map(|f| f.as_str().map(str::to_owned))
+        .collect()
 }
 
 #[test]
@@ -22,9 +35,20 @@ fn spoken_by_espeak() {
     }
     let lines = predict(&[file]);
     let line = &lines[0];
-    assert!(["angry", "happy", "neutral", "sad"].contains(&line["label"].as_str().expect("label")), "{line}");
-    assert!(flags(line).is_empty(), "ordinary speech carries no quality flag: {line}");
-    assert!(line["duration_s"].as_f64().is_some_and(|s| (1.0..6.0).contains(&s)), "{line}");
+    assert!(
+        ["angry", "happy", "neutral", "sad"].contains(&line["label"].as_str().expect("label")),
+        "{line}"
+    );
+    assert!(
+        flags(line).is_empty(),
+        "ordinary speech carries no quality flag: {line}"
+    );
+    assert!(
+        line["duration_s"]
+            .as_f64()
+            .is_some_and(|s| (1.0..6.0).contains(&s)),
+        "{line}"
+    );
 }
 
 #[test]
@@ -32,7 +56,15 @@ fn poor_audio_is_flagged() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = |name: &str| folder.path().join(name);
     let silence = vec![0i16; 16_000];
-    let clipped: Vec<i16> = (0..16_000).map(|i| if (i / 50) % 2 == 0 { i16::MAX } else { i16::MIN }).collect();
+    let clipped: Vec<i16> = (0..16_000)
+        .map(|i| {
+            if (i / 50) % 2 == 0 {
+                i16::MAX
+            } else {
+                i16::MIN
+            }
+        })
+        .collect();
     let mut state = 1u32;
     let noise: Vec<i16> = (0..16_000)
         .map(|_| {
@@ -40,23 +72,45 @@ fn poor_audio_is_flagged() {
             (state >> 20) as i16 - 2048
         })
         .collect();
-    for (name, samples, flag) in [("silence.wav", &silence, "silent"), ("clipped.wav", &clipped, "clipped"), ("noise.wav", &noise, "unvoiced")] {
+    for (name, samples, flag) in [
+        ("silence.wav", &silence, "silent"),
+        ("clipped.wav", &clipped, "clipped"),
+        ("noise.wav", &noise, "unvoiced"),
+    ] {
         std::fs::write(at(name), wav(16_000, 1, samples)).expect("written");
         let lines = predict(&[at(name)]);
-        assert!(flags(&lines[0]).iter().any(|f| f == flag), "{name}: {}", lines[0]);
+        assert!(
+            flags(&lines[0]).iter().any(|f| f == flag),
+            "{name}: {}",
+            lines[0]
+        );
     }
     // Enough for the features, too little for a judgement.
     std::fs::write(at("short.wav"), wav(16_000, 1, &noise[..1600])).expect("written");
-    assert!(flags(&predict(&[at("short.wav")])[0]).iter().any(|f| f == "too_short"));
+    assert!(
+        flags(&predict(&[at("short.wav")])[0])
+            .iter()
+            .any(|f| f == "too_short")
+    );
 }
 
 #[test]
 fn the_shipped_model_knows_the_recordings_it_was_fitted_on() {
-    let Some(shared) = shared("the shipped model on EMO-DB") else { return };
+    let Some(shared) = shared("the shipped model on EMO-DB") else {
+        return;
+    };
     let manifest = std::fs::read_to_string(shared.join("data/manifest.csv")).expect("manifest");
-    let rows: Vec<Vec<&str>> = manifest.lines().skip(1).map(|l| l.split(',').collect()).filter(|r: &Vec<&str>| r[1] == "emodb").collect();
+    let rows: Vec<Vec<&str>> = manifest
+        .lines()
+        .skip(1)
+        .map(|l| l.split(',').collect())
+        .filter(|r: &Vec<&str>| r[1] == "emodb")
+        .collect();
     assert_eq!(rows.len(), 339);
-    let files: Vec<_> = rows.iter().map(|r| shared.join("data").join(r[0])).collect();
+    let files: Vec<_> = rows
+        .iter()
+        .map(|r| shared.join("data").join(r[0]))
+        .collect();
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (line, row) in predict(&files).iter().zip(&rows) {
         let entry = counts.entry(row[4]).or_default();
@@ -65,6 +119,9 @@ fn the_shipped_model_knows_the_recordings_it_was_fitted_on() {
     }
     // Not a measure of quality (the card has that): that extractor, normaliser, graphs and labels still fit together.
     for (label, (hit, of)) in counts {
-        assert!(hit * 10 >= of * 9, "{label}: {hit} of {of} recordings of the training corpus");
+        assert!(
+            hit * 10 >= of * 9,
+            "{label}: {hit} of {of} recordings of the training corpus"
+        );
     }
 }

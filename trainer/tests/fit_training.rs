@@ -41,7 +41,11 @@ fn run(
     let mut epochs = 0;
     let mut control = |_: &_| {
         epochs += 1;
-        if Some(epochs) == stop_after { how } else { Control::GoOn }
+        if Some(epochs) == stop_after {
+            how
+        } else {
+            Control::GoOn
+        }
     };
     let options = &mut FitOptions {
         out,
@@ -62,10 +66,15 @@ fn train(table: &FeatureTable, config: &Config) -> FitOutcome {
 fn uar(model: &TrainedModel, table: &FeatureTable) -> f64 {
     let classes = model.labels.len();
     let logits = model.logits(&table.values).unwrap();
-    let predicted = logits
-        .chunks(classes)
-        .map(|row| (0..classes).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap());
-    let truth = table.meta.iter().map(|m| model.labels.iter().position(|l| *l == m.emotion).unwrap());
+    let predicted = logits.chunks(classes).map(|row| {
+        (0..classes)
+            .max_by(|&a, &b| row[a].total_cmp(&row[b]))
+            .unwrap()
+    });
+    let truth = table
+        .meta
+        .iter()
+        .map(|m| model.labels.iter().position(|l| *l == m.emotion).unwrap());
     Confusion::of(classes, truth.zip(predicted)).uar().unwrap()
 }
 
@@ -76,14 +85,29 @@ fn every_kind_of_classifier_learns_to_recognise_new_speakers() {
     let kinds: [&[(&str, &str)]; 7] = [
         &[],
         &[("[classifier]", "[classifier]\nfine_tune = false")],
-        &[("[classifier]", "[classifier]\ninput = \"features\"\nfine_tune = false")],
-        &[("[classifier]", "[classifier]\nrows = \"real+synthetic\"\nbalance = \"batches\"")],
+        &[(
+            "[classifier]",
+            "[classifier]\ninput = \"features\"\nfine_tune = false",
+        )],
+        &[(
+            "[classifier]",
+            "[classifier]\nrows = \"real+synthetic\"\nbalance = \"batches\"",
+        )],
         &[
             ("pretrain_epochs = 6", "pretrain_epochs = 60"),
-            ("[classifier]", "[classifier]\nrows = \"synthetic\"\nbalance = \"none\"\n[synthetic]\nrows = 200\n[classifier.x]"),
+            (
+                "[classifier]",
+                "[classifier]\nrows = \"synthetic\"\nbalance = \"none\"\n[synthetic]\nrows = 200\n[classifier.x]",
+            ),
         ],
-        &[("seed = 5", "seed = 5\n[normaliser]\nkind = \"min-max\"\nclip = 0.0\n[validation]\nrefit = true")],
-        &[("[classifier]", "[validation]\nby = \"none\"\n[classifier]\nselect = \"last\"\nmixup = false\nlabel_smoothing = 0.1")],
+        &[(
+            "seed = 5",
+            "seed = 5\n[normaliser]\nkind = \"min-max\"\nclip = 0.0\n[validation]\nrefit = true",
+        )],
+        &[(
+            "[classifier]",
+            "[validation]\nby = \"none\"\n[classifier]\nselect = \"last\"\nmixup = false\nlabel_smoothing = 0.1",
+        )],
     ];
     for (i, kind) in kinds.into_iter().enumerate() {
         let mut text = CONFIG.to_owned();
@@ -91,13 +115,19 @@ fn every_kind_of_classifier_learns_to_recognise_new_speakers() {
             text = text.replace(from, to);
         }
         // A section in front of [classifier]'s keys would swallow them.
-        if let Some((head, tail)) = text.clone().split_once("\n[synthetic]\nrows = 200\n[classifier.x]") {
+        if let Some((head, tail)) = text
+            .clone()
+            .split_once("\n[synthetic]\nrows = 200\n[classifier.x]")
+        {
             text = format!("{head}{tail}\n[synthetic]\nrows = 200\n");
         }
         let config = Config::from_toml(&text, "test").unwrap();
         let outcome = train(&seen, &config);
         let score = uar(&outcome.model, &new);
-        assert!(score > 0.85, "kind {i}: UAR {score} on new speakers\n{text}");
+        assert!(
+            score > 0.85,
+            "kind {i}: UAR {score} on new speakers\n{text}"
+        );
         assert_eq!(outcome.model.labels, LABELS);
         assert_eq!(outcome.model.width(), WIDTH);
         assert_eq!(outcome.held_out.is_some(), i != 6, "kind {i}");
@@ -111,7 +141,10 @@ fn a_run_taken_up_anywhere_ends_bit_for_bit_where_an_uninterrupted_one_ends() {
         ("pretrain_epochs = 6", "pretrain_epochs = 3"),
         ("epochs = 4", "epochs = 3"),
         ("epochs = 25", "epochs = 5\nrows = \"real+synthetic\"\n"),
-        ("[checkpoint]", "[validation]\nrefit = true\npatience = 2\n[checkpoint]"),
+        (
+            "[checkpoint]",
+            "[validation]\nrefit = true\npatience = 2\n[checkpoint]",
+        ),
     ];
     let config = config(&extra);
     let whole = tempfile::tempdir().unwrap();
@@ -123,7 +156,10 @@ fn a_run_taken_up_anywhere_ends_bit_for_bit_where_an_uninterrupted_one_ends() {
         for stop_after in 1..epochs {
             let dir = tempfile::tempdir().unwrap();
             let stopped = run(&table, &config, dir.path(), false, Some(stop_after), how);
-            assert!(matches!(stopped, Err(FitError::Stopped { .. })), "{stopped:?}");
+            assert!(
+                matches!(stopped, Err(FitError::Stopped { .. })),
+                "{stopped:?}"
+            );
             // The process died while it wrote another line.
             let path = dir.path().join("metrics.jsonl");
             let mut torn = std::fs::read(&path).unwrap();
@@ -132,8 +168,14 @@ fn a_run_taken_up_anywhere_ends_bit_for_bit_where_an_uninterrupted_one_ends() {
             let outcome = run(&table, &config, dir.path(), true, None, Control::GoOn).unwrap();
             let context = format!("{how:?} after {stop_after}");
             assert_eq!(outcome.model.encoder, expected.model.encoder, "{context}");
-            assert_eq!(outcome.model.classifier, expected.model.classifier, "{context}");
-            assert_eq!(outcome.model.normaliser, expected.model.normaliser, "{context}");
+            assert_eq!(
+                outcome.model.classifier, expected.model.classifier,
+                "{context}"
+            );
+            assert_eq!(
+                outcome.model.normaliser, expected.model.normaliser,
+                "{context}"
+            );
             assert_eq!(outcome.held_out, expected.held_out, "{context}");
             assert_eq!(outcome.metrics, expected.metrics, "{context}");
             assert!(std::fs::read(&path).unwrap() == metrics, "{context}");
@@ -159,14 +201,34 @@ fn the_seed_decides_everything() {
 fn taking_up_is_refused_for_another_configuration_or_table_and_starting_over_is_not_by_accident() {
     let rows = table(4, 3, 4);
     let dir = tempfile::tempdir().unwrap();
-    let go = |table: &FeatureTable, c: &Config, resume| run(table, c, dir.path(), resume, None, Control::GoOn);
-    let stopped = run(&rows, &config(&[]), dir.path(), false, Some(3), Control::Stop);
+    let go = |table: &FeatureTable, c: &Config, resume| {
+        run(table, c, dir.path(), resume, None, Control::GoOn)
+    };
+    let stopped = run(
+        &rows,
+        &config(&[]),
+        dir.path(),
+        false,
+        Some(3),
+        Control::Stop,
+    );
     assert!(matches!(stopped, Err(FitError::Stopped { .. })));
     let e = go(&rows, &config(&[]), false).unwrap_err();
-    assert!(matches!(e, FitError::Unfinished { .. }) && e.to_string().contains("--resume"), "{e}");
-    let e = go(&rows, &config(&[("dropout = 0.2\npretrain", "dropout = 0.3\npretrain")]), true).unwrap_err().to_string();
+    assert!(
+        matches!(e, FitError::Unfinished { .. }) && e.to_string().contains("--resume"),
+        "{e}"
+    );
+    let e = go(
+        &rows,
+        &config(&[("dropout = 0.2\npretrain", "dropout = 0.3\npretrain")]),
+        true,
+    )
+    .unwrap_err()
+    .to_string();
     assert!(e.contains("autoencoder.dropout"), "{e}");
-    let e = go(&table(4, 3, 5), &config(&[]), true).unwrap_err().to_string();
+    let e = go(&table(4, 3, 5), &config(&[]), true)
+        .unwrap_err()
+        .to_string();
     assert!(e.contains("feature table"), "{e}");
     // A damaged checkpoint is named; a missing one means starting from the beginning.
     let path = dir.path().join("checkpoint");
@@ -177,7 +239,12 @@ fn taking_up_is_refused_for_another_configuration_or_table_and_starting_over_is_
     let e = go(&rows, &config(&[]), true).unwrap_err().to_string();
     assert!(e.contains("checksum") && e.contains("--overwrite"), "{e}");
     std::fs::remove_file(&path).unwrap();
-    go(&rows, &config(&[("every_seconds = 0.0", "every_seconds = 1e9")]), true).unwrap();
+    go(
+        &rows,
+        &config(&[("every_seconds = 0.0", "every_seconds = 1e9")]),
+        true,
+    )
+    .unwrap();
 }
 
 /// What fold 0 of leave-one-speaker-out learns from `table`, and the losses on the way.
@@ -196,12 +263,20 @@ fn first_fold(table: &FeatureTable, config: &Config) -> (TrainedModel, Vec<Strin
 
 #[test]
 fn a_fold_learns_and_stops_without_its_test_rows() {
-    let config = config(&[("[checkpoint]", "[validation]\nrefit = true\npatience = 4\n[checkpoint]")]);
+    let config = config(&[(
+        "[checkpoint]",
+        "[validation]\nrefit = true\npatience = 4\n[checkpoint]",
+    )]);
     let clean = table(5, 4, 7);
     let (model, lines) = first_fold(&clean, &config);
     let poison = |speaker: &str| {
         let mut table = clean.clone();
-        for (row, meta) in clean.meta.iter().enumerate().filter(|(_, m)| m.speaker == speaker) {
+        for (row, meta) in clean
+            .meta
+            .iter()
+            .enumerate()
+            .filter(|(_, m)| m.speaker == speaker)
+        {
             table.values[row * WIDTH..(row + 1) * WIDTH].fill(1e30);
             // Labels move on by one as well: [angry, neutral, sad] -> [neutral, sad, angry].
             let next = (LABELS.iter().position(|l| *l == meta.emotion).unwrap() + 1) % LABELS.len();
@@ -212,17 +287,30 @@ fn a_fold_learns_and_stops_without_its_test_rows() {
     let (same, same_lines) = first_fold(&poison("s0"), &config);
     assert_eq!(lines, same_lines);
     assert_eq!(model.normaliser, same.normaliser);
-    assert_eq!((model.encoder, model.classifier), (same.encoder, same.classifier));
+    assert_eq!(
+        (model.encoder, model.classifier),
+        (same.encoder, same.classifier)
+    );
     // The same poison in any other speaker's rows is noticed, so the test can fail.
     for other in ["s1", "s2", "s3", "s4"] {
-        assert_ne!(first_fold(&poison(other), &config).0.normaliser, model.normaliser, "{other}");
+        assert_ne!(
+            first_fold(&poison(other), &config).0.normaliser,
+            model.normaliser,
+            "{other}"
+        );
     }
 }
 
 #[test]
 fn validation_rows_are_not_learned_from() {
     let clean = table(5, 4, 8);
-    let config = config(&[("[checkpoint]", "[validation]\nhold_out = [\"s2\", \"made/s4\"]\n[checkpoint]"), ("epochs = 25", "epochs = 3\nselect = \"last\"")]);
+    let config = config(&[
+        (
+            "[checkpoint]",
+            "[validation]\nhold_out = [\"s2\", \"made/s4\"]\n[checkpoint]",
+        ),
+        ("epochs = 25", "epochs = 3\nselect = \"last\""),
+    ]);
     let mut poisoned = clean.clone();
     for (row, meta) in clean.meta.iter().enumerate() {
         if meta.speaker == "s2" || meta.speaker == "s4" {
@@ -231,37 +319,76 @@ fn validation_rows_are_not_learned_from() {
     }
     let (a, b) = (train(&clean, &config), train(&poisoned, &config));
     assert_eq!(a.model.normaliser, b.model.normaliser);
-    assert_eq!((a.model.encoder, a.model.classifier), (b.model.encoder, b.model.classifier));
-    assert_ne!(a.held_out.as_ref().unwrap().logits, b.held_out.as_ref().unwrap().logits);
+    assert_eq!(
+        (a.model.encoder, a.model.classifier),
+        (b.model.encoder, b.model.classifier)
+    );
+    assert_ne!(
+        a.held_out.as_ref().unwrap().logits,
+        b.held_out.as_ref().unwrap().logits
+    );
     assert_eq!(a.held_out.unwrap().labels.len(), 2 * 3 * 4);
 }
 
 fn try_fit(table: &FeatureTable, replace: &[(&str, &str)]) -> FitError {
     let dir = tempfile::tempdir().unwrap();
-    let error = run(table, &config(replace), dir.path(), false, None, Control::GoOn).unwrap_err();
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "a refused run leaves nothing behind");
+    let error = run(
+        table,
+        &config(replace),
+        dir.path(),
+        false,
+        None,
+        Control::GoOn,
+    )
+    .unwrap_err();
+    assert_eq!(
+        std::fs::read_dir(dir.path()).unwrap().count(),
+        0,
+        "a refused run leaves nothing behind"
+    );
     error
 }
 
 #[test]
 fn tables_that_cannot_be_learned_from_are_refused_with_row_and_remedy() {
     let e = try_fit(&table(1, 4, 1), &[]);
-    assert!(matches!(e, FitError::Fold(FoldError::OneGroup { .. })) && e.to_string().contains("validation.by"), "{e}");
+    assert!(
+        matches!(e, FitError::Fold(FoldError::OneGroup { .. }))
+            && e.to_string().contains("validation.by"),
+        "{e}"
+    );
 
     let mut once = table(3, 3, 1);
     once.meta[7].emotion = "bored".into();
     let e = try_fit(&once, &[]);
-    assert!(matches!(e, FitError::Task(TaskError::LabelOnce { row: 8, .. })) && e.to_string().contains("bored"), "{e}");
+    assert!(
+        matches!(e, FitError::Task(TaskError::LabelOnce { row: 8, .. }))
+            && e.to_string().contains("bored"),
+        "{e}"
+    );
 
     let mut nan = table(3, 3, 1);
     nan.values[2 * WIDTH + 5] = f32::NAN;
     let e = try_fit(&nan, &[]).to_string();
-    assert!(e.contains("row 3") && e.contains("feature 5") && e.contains("NaN"), "{e}");
+    assert!(
+        e.contains("row 3") && e.contains("feature 5") && e.contains("NaN"),
+        "{e}"
+    );
 
-    let e = try_fit(&table(3, 3, 1), &[("seed = 5", "seed = 5\nlabels = [\"angry\", \"netural\"]")]).to_string();
+    let e = try_fit(
+        &table(3, 3, 1),
+        &[("seed = 5", "seed = 5\nlabels = [\"angry\", \"netural\"]")],
+    )
+    .to_string();
     assert!(e.contains("netural") && e.contains("'neutral'"), "{e}");
-    let e = try_fit(&table(3, 3, 1), &[("seed = 5", "seed = 5\nlabels = [\"sad\"]")]);
-    assert!(matches!(e, FitError::Task(TaskError::OneLabel { .. })), "{e}");
+    let e = try_fit(
+        &table(3, 3, 1),
+        &[("seed = 5", "seed = 5\nlabels = [\"sad\"]")],
+    );
+    assert!(
+        matches!(e, FitError::Task(TaskError::OneLabel { .. })),
+        "{e}"
+    );
 
     // Only s0 is ever sad: whoever holds s0 out has nothing to learn "sad" from.
     let mut lonely = table(3, 3, 1);
@@ -270,37 +397,85 @@ fn tables_that_cannot_be_learned_from_are_refused_with_row_and_remedy() {
             m.emotion = "angry".into();
         }
     }
-    let hold = [("[checkpoint]", "[validation]\nhold_out = [\"s0\"]\n[checkpoint]")];
+    let hold = [(
+        "[checkpoint]",
+        "[validation]\nhold_out = [\"s0\"]\n[checkpoint]",
+    )];
     let e = try_fit(&lonely, &hold).to_string();
     assert!(e.contains("made/s0") && e.contains("'sad'"), "{e}");
-    let hold = [("[checkpoint]", "[validation]\nhold_out = [\"made/s7\"]\n[checkpoint]")];
+    let hold = [(
+        "[checkpoint]",
+        "[validation]\nhold_out = [\"made/s7\"]\n[checkpoint]",
+    )];
     let e = try_fit(&table(3, 3, 1), &hold).to_string();
     assert!(e.contains("made/s7") && e.contains("nearest"), "{e}");
 
     let mut no_session = table(3, 3, 1);
     no_session.meta[4].session = None;
-    let e = try_fit(&no_session, &[("[checkpoint]", "[validation]\nby = \"session\"\n[checkpoint]")]).to_string();
+    let e = try_fit(
+        &no_session,
+        &[(
+            "[checkpoint]",
+            "[validation]\nby = \"session\"\n[checkpoint]",
+        )],
+    )
+    .to_string();
     assert!(e.contains("row 5") && e.contains("session"), "{e}");
 
-    let empty = FeatureTable { rows: 0, values: vec![], meta: vec![], ..table(2, 2, 1) };
-    assert!(matches!(try_fit(&empty, &[]), FitError::Task(TaskError::Empty { .. })));
+    let empty = FeatureTable {
+        rows: 0,
+        values: vec![],
+        meta: vec![],
+        ..table(2, 2, 1)
+    };
+    assert!(matches!(
+        try_fit(&empty, &[]),
+        FitError::Task(TaskError::Empty { .. })
+    ));
 }
 
 #[test]
 fn divergence_is_an_error_that_names_its_stage() {
     let dir = tempfile::tempdir().unwrap();
-    let c = config(&[("pretrain_epochs = 6\nlearning_rate = 3e-3", "pretrain_epochs = 6\nlearning_rate = 1e30")]);
+    let c = config(&[(
+        "pretrain_epochs = 6\nlearning_rate = 3e-3",
+        "pretrain_epochs = 6\nlearning_rate = 1e30",
+    )]);
     let e = run(&table(3, 3, 1), &c, dir.path(), false, None, Control::GoOn).unwrap_err();
-    assert!(matches!(e, FitError::Diverged { stage: "pretrain", .. }), "{e}");
+    assert!(
+        matches!(
+            e,
+            FitError::Diverged {
+                stage: "pretrain",
+                ..
+            }
+        ),
+        "{e}"
+    );
     assert!(e.to_string().contains("learning rate"));
 }
 
-fn scores(table: &FeatureTable, folds: FoldChoice, seeds: usize, jobs: usize) -> Result<Scores, EvaluateError> {
+fn scores(
+    table: &FeatureTable,
+    folds: FoldChoice,
+    seeds: usize,
+    jobs: usize,
+) -> Result<Scores, EvaluateError> {
     let dir = tempfile::tempdir().unwrap();
     let output = dir.path().join("scores.json");
-    let few = config(&[("epochs = 25", "epochs = 12"), ("pretrain_epochs = 6", "pretrain_epochs = 2"), ("epochs = 4", "epochs = 2")]);
+    let few = config(&[
+        ("epochs = 25", "epochs = 12"),
+        ("pretrain_epochs = 6", "pretrain_epochs = 2"),
+        ("epochs = 4", "epochs = 2"),
+    ]);
     let device = cpu();
-    let options = EvaluateOptions { folds, seeds, jobs, device: &device, output: &output };
+    let options = EvaluateOptions {
+        folds,
+        seeds,
+        jobs,
+        device: &device,
+        output: &output,
+    };
     let scores = evaluate(table, &few, &options)?;
     assert_eq!(Scores::read(&output).unwrap(), scores);
     assert!(!dir.path().join("scores.json.partial").exists());
@@ -316,16 +491,35 @@ fn evaluation_tests_every_row_once_a_seed_and_does_not_depend_on_the_number_of_t
     assert!(a.uar.mean > 0.8, "{}", a.uar.mean);
     assert_eq!((a.uar.per_seed.len(), a.folds.len()), (2, 10));
     for seed in [5, 6] {
-        let mut rows: Vec<usize> = a.folds.iter().filter(|f| f.seed == seed).flat_map(|f| f.rows.clone()).collect();
+        let mut rows: Vec<usize> = a
+            .folds
+            .iter()
+            .filter(|f| f.seed == seed)
+            .flat_map(|f| f.rows.clone())
+            .collect();
         rows.sort_unstable();
         assert_eq!(rows, (0..table.rows).collect::<Vec<_>>());
     }
     for fold in &a.folds {
-        let speakers: Vec<&str> = fold.rows.iter().map(|&r| table.meta[r].speaker.as_str()).collect();
+        let speakers: Vec<&str> = fold
+            .rows
+            .iter()
+            .map(|&r| table.meta[r].speaker.as_str())
+            .collect();
         assert!(speakers.windows(2).all(|w| w[0] == w[1]));
-        assert!(fold.rows.iter().zip(&fold.truth).all(|(&r, &t)| a.labels[t] == table.meta[r].emotion));
+        assert!(
+            fold.rows
+                .iter()
+                .zip(&fold.truth)
+                .all(|(&r, &t)| a.labels[t] == table.meta[r].emotion)
+        );
     }
-    assert!(a.protocol.contains("leave-one-speaker-out over 5 speakers") && a.protocol.contains("strict"), "{}", a.protocol);
+    assert!(
+        a.protocol.contains("leave-one-speaker-out over 5 speakers")
+            && a.protocol.contains("strict"),
+        "{}",
+        a.protocol
+    );
     assert_eq!(a.for_bundle()[0].value, a.uar.mean);
     assert_eq!(a.held_out().unwrap().labels.len(), 2 * table.rows);
 
@@ -335,7 +529,13 @@ fn evaluation_tests_every_row_once_a_seed_and_does_not_depend_on_the_number_of_t
     assert_eq!(grouped.folds.len(), 2);
     assert!(matches!(
         scores(&table, FoldChoice::Grouped(6), 1, 1),
-        Err(EvaluateError::Fit(FitError::Fold(FoldError::TooManyFolds { folds: 6, groups: 5, .. })))
+        Err(EvaluateError::Fit(FitError::Fold(
+            FoldError::TooManyFolds {
+                folds: 6,
+                groups: 5,
+                ..
+            }
+        )))
     ));
 }
 
@@ -347,12 +547,32 @@ fn a_bundle_takes_scores_only_of_its_own_configuration_and_table() {
     let mut control = |_: &_| Control::GoOn;
     let device = cpu();
     let mut with = |c: &Config| {
-        fit(&table, c, &mut FitOptions { out: dir.path(), resume: false, overwrite: true, device: &device, scores: Some(&measured), control: &mut control })
+        fit(
+            &table,
+            c,
+            &mut FitOptions {
+                out: dir.path(),
+                resume: false,
+                overwrite: true,
+                device: &device,
+                scores: Some(&measured),
+                control: &mut control,
+            },
+        )
     };
     let e = with(&config(&[])).unwrap_err().to_string();
     assert!(e.contains("classifier.epochs = 12 (now 25)"), "{e}");
-    let few = config(&[("epochs = 25", "epochs = 12"), ("pretrain_epochs = 6", "pretrain_epochs = 2"), ("epochs = 4", "epochs = 2"), ("every_seconds = 0.0", "every_seconds = 5.0")]);
+    let few = config(&[
+        ("epochs = 25", "epochs = 12"),
+        ("pretrain_epochs = 6", "pretrain_epochs = 2"),
+        ("epochs = 4", "epochs = 2"),
+        ("every_seconds = 0.0", "every_seconds = 5.0"),
+    ]);
     let outcome = with(&few).unwrap();
     assert_eq!(outcome.scores[0].value, measured.uar.mean);
-    assert_eq!(outcome.held_out.unwrap().labels.len(), table.rows, "calibration uses the predictions of all folds");
+    assert_eq!(
+        outcome.held_out.unwrap().labels.len(),
+        table.rows,
+        "calibration uses the predictions of all folds"
+    );
 }

@@ -19,6 +19,8 @@ pub struct Dnn {
     front: Option<Mlp>,
     /// What is trained: the classifier, with E before it when fine-tuning.
     net: Mlp,
+    /// The moving average of `net` over epochs; empty before the first epoch, and where none is asked for.
+    averaged: Vec<DenseLayer>,
     /// Layers of `net` that are E's.
     encoder_depth: usize,
     optimiser: Adam,
@@ -31,6 +33,8 @@ pub struct Dnn {
 pub struct DnnState {
     /// The trained layers.
     pub net: Vec<DenseLayer>,
+    /// Their moving average; may be empty.
+    pub averaged: Vec<DenseLayer>,
     /// Steps and moments of Adam.
     pub adam: (u32, Vec<Vec<f32>>),
 }
@@ -70,6 +74,7 @@ impl Dnn {
         Self {
             front,
             net,
+            averaged: Vec::new(),
             encoder_depth,
             optimiser: Adam::new(AdamConfig::new(c.weight_decay)),
             config: c.clone(),
@@ -111,7 +116,32 @@ impl Dnn {
             Some(sum) => values(sum)?.first().copied().unwrap_or(f32::NAN),
             None => 0.0,
         };
+        self.average()?;
         Ok(f64::from(sum) / count)
+    }
+
+    /// Moves the average towards the network as this epoch left it.
+    fn average(&mut self) -> Result<(), BackendError> {
+        let kept = self.config.average;
+        if kept == 0.0 {
+            return Ok(());
+        }
+        let newest = self.net.to_layers()?;
+        if self.averaged.is_empty() {
+            self.averaged = newest;
+            return Ok(());
+        }
+        for (average, newest) in self.averaged.iter_mut().zip(newest) {
+            for (a, n) in [
+                (&mut average.weight, newest.weight),
+                (&mut average.bias, newest.bias),
+            ] {
+                for (a, n) in a.iter_mut().zip(n) {
+                    *a = kept * *a + (1.0 - kept) * n;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn step(
@@ -155,7 +185,11 @@ impl Dnn {
         if let Some(front) = &self.front {
             x = front.forward(x, &mut Dropout::off());
         }
-        values(self.net.frozen().forward(x, &mut Dropout::off()))
+        let net = match self.averaged.as_slice() {
+            [] => self.net.frozen(),
+            layers => Mlp::from_layers(layers, &self.device).frozen(),
+        };
+        values(net.forward(x, &mut Dropout::off()))
     }
 
     /// The layers of E as the classifier uses it (empty where it reads features) and those of the classifier.
@@ -163,7 +197,7 @@ impl Dnn {
     /// # Errors
     /// The backend failed.
     pub fn to_layers(&self) -> Result<(Vec<DenseLayer>, Vec<DenseLayer>), BackendError> {
-        let mut net = self.net.to_layers()?;
+        let mut net = self.net()?;
         let head = net.split_off(self.encoder_depth);
         match &self.front {
             Some(front) => Ok((front.to_layers()?, head)),
@@ -171,17 +205,21 @@ impl Dnn {
         }
     }
 
-    /// The trained layers alone, to come back to with [`set_net`](Self::set_net).
+    /// The trained layers alone (their average, where one is asked for), to come back to with [`set_net`](Self::set_net).
     ///
     /// # Errors
     /// The backend failed.
     pub fn net(&self) -> Result<Vec<DenseLayer>, BackendError> {
-        self.net.to_layers()
+        match self.averaged.as_slice() {
+            [] => self.net.to_layers(),
+            layers => Ok(layers.to_vec()),
+        }
     }
 
     /// Goes back to layers that [`net`](Self::net) gave.
     pub fn set_net(&mut self, layers: &[DenseLayer]) {
         self.net = Mlp::from_layers(layers, &self.device);
+        self.averaged.clear();
     }
 
     /// Every number that training changes.
@@ -191,6 +229,7 @@ impl Dnn {
     pub fn to_state(&self) -> Result<DnnState, BackendError> {
         Ok(DnnState {
             net: self.net.to_layers()?,
+            averaged: self.averaged.clone(),
             adam: self.optimiser.to_state()?,
         })
     }
@@ -198,6 +237,7 @@ impl Dnn {
     /// Takes over a state of [`to_state`](Self::to_state).
     pub fn set_state(&mut self, state: DnnState) {
         self.set_net(&state.net);
+        self.averaged = state.averaged;
         let (steps, moments) = state.adam;
         self.optimiser = Adam::from_state(self.optimiser.config(), steps, moments);
     }

@@ -150,6 +150,7 @@ pub struct ClassifierConfig {
     pub batch_size: usize,
     pub balance: Balance,
     pub label_smoothing: f32,
+    pub average: f32,
     pub select: Select,
 }
 
@@ -456,6 +457,7 @@ impl Config {
         natural("classifier.epochs", c.epochs)?;
         natural("classifier.batch_size", c.batch_size)?;
         share("classifier.label_smoothing", f64::from(c.label_smoothing))?;
+        share("classifier.average", f64::from(c.average))?;
         if !(v.fraction > 0.0 && v.fraction < 1.0) {
             return fail(
                 "validation.fraction",

@@ -82,7 +82,7 @@ struct Header {
     metrics_bytes: u64,
     progress: Progress,
     gan: Option<(Vec<Network>, Vec<Moments>)>,
-    dnn: Option<(Network, Moments)>,
+    dnn: Option<(Network, Network, Moments)>,
     best: Option<(usize, f64, f64, Network)>,
     finished: Option<(Network, Network)>,
     /// Lengths of the tensors that follow.
@@ -189,9 +189,13 @@ impl Checkpoint {
                     g.adams.into_iter().map(|a| pack.moments(a)).collect(),
                 )
             }),
-            dnn: state
-                .dnn
-                .map(|d| (pack.network(d.net), pack.moments(d.adam))),
+            dnn: state.dnn.map(|d| {
+                (
+                    pack.network(d.net),
+                    pack.network(d.averaged),
+                    pack.moments(d.adam),
+                )
+            }),
             best: state
                 .best
                 .map(|b| (b.epoch, b.uar, b.loss, pack.network(b.net))),
@@ -290,8 +294,9 @@ impl Checkpoint {
             None => None,
         };
         let dnn = match header.dnn {
-            Some((net, adam)) => Some(DnnState {
+            Some((net, averaged, adam)) => Some(DnnState {
                 net: unpack.network(net)?,
+                averaged: unpack.network(averaged)?,
                 adam: unpack.moments(adam)?,
             }),
             None => None,
@@ -423,6 +428,7 @@ mod tests {
                 }),
                 dnn: Some(DnnState {
                     net: vec![layer(0.3)],
+                    averaged: vec![layer(0.35)],
                     adam: (2, vec![vec![0.5]]),
                 }),
                 best: Some(Best {

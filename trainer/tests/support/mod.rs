@@ -1,6 +1,9 @@
 //! Small feature tables, made here.
 
-#![allow(dead_code, reason = "each test program uses its own part of this module")]
+#![allow(
+    dead_code,
+    reason = "each test program uses its own part of this module"
+)]
 
 use ser_trainer::table::{FeatureSetTag, FeatureTable, RowMeta};
 
@@ -29,7 +32,11 @@ pub fn table(speakers: usize, per_label: usize, seed: u64) -> FeatureTable {
         for (class, label) in LABELS.iter().enumerate() {
             for take in 0..per_label {
                 for (column, own) in offset.iter().enumerate() {
-                    let direction = if column % LABELS.len() == class { 2.0 } else { 0.0 };
+                    let direction = if column % LABELS.len() == class {
+                        2.0
+                    } else {
+                        0.0
+                    };
                     values.push(100.0 + 10.0 * (direction + own + 0.8 * random()));
                 }
                 meta.push(RowMeta {
