@@ -124,11 +124,13 @@ fn name_of(folder: &Path) -> String {
     }
 }
 
-/// The arguments as one could type them into a POSIX shell; the program by its name alone.
+/// The arguments as one could type them into a POSIX shell; the program by its name alone, and without what only says how
+/// to deal with an earlier run, so that a resumed run ends with the same bundle as an uninterrupted one.
 fn command_line(mut arguments: impl Iterator<Item = OsString>) -> String {
     arguments.next();
-    let quoted = arguments.map(|argument| {
-        let argument = argument.to_string_lossy().into_owned();
+    let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+    let lasting = arguments.filter(|argument| argument != "--resume" && argument != "--overwrite");
+    let quoted = lasting.map(|argument| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
         if !argument.is_empty() && argument.chars().all(plain) {
             argument
@@ -169,6 +171,7 @@ mod tests {
             "fit",
             "a b.parquet",
             "it's",
+            "--resume",
             "",
             "-o",
             "out/1",

@@ -108,7 +108,8 @@ fn assemble(
         name => name.to_owned(),
     };
     let text = GraphText {
-        description: format!("ser-edge model {name}."),
+        // Without the name: equal weights are to give equal files, and so an equal id.
+        description: "Speech emotion recognition by ser-edge.".into(),
         metadata: vec![
             ("ser_edge.format_version".into(), FORMAT_VERSION.to_string()),
             ("ser_edge.feature_set".into(), feature_set.id.clone()),
