@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use common::Random;
 use common::tiny::Tiny;
 use ser_runtime::bundle::{
-    self, Bundle, BundleError, CHECKSUMS_FILE, MANIFEST_FILE, Manifest, sha256_hex,
+    self, Bundle, BundleError, CHECKSUMS_FILE, MANIFEST_FILE, Manifest, Score, sha256_hex,
 };
 use serde_json::{Value, json};
 
@@ -377,6 +377,18 @@ fn writing_replaces_bundles_and_nothing_else() {
     assert!(
         matches!(bundle::write(&dir, &tiny.manifest(), &files[..1]), Err(BundleError::Field { field, .. }) if field == "classifier.file")
     );
+    for (value, std) in [(f64::NAN, None), (0.5, Some(f64::INFINITY))] {
+        let mut unreadable = tiny.manifest();
+        unreadable.scores.push(Score {
+            protocol: String::new(),
+            metric: "UAR".to_owned(),
+            value,
+            std,
+            detail: Value::Null,
+        });
+        let error = bundle::write(&dir, &unreadable, &files).unwrap_err();
+        assert!(error.to_string().contains("not finite"), "{error}");
+    }
     let evil: [(&str, &[u8]); 3] = [files[0], files[1], ("../evil", b"")];
     assert!(bundle::write(&dir, &tiny.manifest(), &evil).is_err());
     assert_eq!(Bundle::open(&dir).unwrap().manifest, second);

@@ -288,6 +288,7 @@ fn info_is_readable_and_whole() {
         "emobase2010",
         "16000 Hz",
         "temperature 1.7",
+        "z-score, clipped at ±10",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
@@ -364,6 +365,38 @@ fn a_reader_that_leaves_is_no_panic() {
             (output.status.code(), stderr(&output).as_str()),
             (Some(1), ""),
             "{format}"
+        );
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_under_the_output_is_an_error() {
+    let fixture = Fixture::new();
+    let voice = fixture.file(
+        "voice.wav",
+        &Wav::S16.file(16_000, 1, &vowel(16_000, 150.0, 0.7)),
+    );
+    for args in [
+        &["features", path(&voice)][..],
+        &["predict", "-m", fixture.model(), path(&voice)],
+        &["info", "-m", fixture.model()],
+    ] {
+        let full = fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_ser-run"))
+            .args(args)
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(
+            stderr(&output).contains("No space left"),
+            "{args:?}: {}",
+            stderr(&output)
         );
     }
 }

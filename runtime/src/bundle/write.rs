@@ -63,6 +63,18 @@ pub fn write(
             source,
         })?;
     json.push(b'\n');
+    // JSON has no NaN and no infinity: what cannot be read back must not be written.
+    if !matches!(Manifest::parse(&json, &bundle), Ok(read) if read == manifest) {
+        let (field, reason) = (
+            "scores or calibration".to_owned(),
+            "hold a number that is not finite".to_owned(),
+        );
+        return Err(BundleError::Field {
+            bundle,
+            field,
+            reason,
+        });
+    }
 
     let name = dir.file_name().ok_or_else(|| {
         io_error(

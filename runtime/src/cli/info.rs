@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::CliError;
 use crate::bundle::{Bundle, Manifest};
+use crate::normalise::NormaliserKind;
 
 /// Print what a bundle says about itself.
 #[derive(Args)]
@@ -62,12 +63,16 @@ fn summary(manifest: &Manifest, out: &mut impl Write) -> io::Result<()> {
     let rates: Vec<String> = manifest.sample_rates.iter().map(u32::to_string).collect();
     row("trained at", format!("{} Hz", rates.join(", ")))?;
     row("other rates", manifest.audio.clone())?;
+    let kind = match normaliser.kind {
+        NormaliserKind::ZScore => "z-score",
+        NormaliserKind::MinMax => "min-max",
+    };
     let clip = normaliser
         .clip
         .map_or(String::new(), |clip| format!(", clipped at ±{clip}"));
     row(
         "normaliser",
-        format!("{:?}{clip}, inside {}", normaliser.kind, encoder.file),
+        format!("{kind}{clip}, inside {}", encoder.file),
     )?;
     row(
         "encoder",

@@ -167,8 +167,8 @@ impl Tiny {
             calibration: Calibration {
                 temperature: self.temperature,
                 fitted_on: "nothing".to_owned(),
-                ece_before: 0.1,
-                ece_after: 0.05,
+                ece_before: Some(0.1),
+                ece_after: None,
             },
             training: serde_json::json!({"seed": 1}),
             data: serde_json::json!({"rows": 0}),
