@@ -256,7 +256,18 @@ impl FeatureTable {
     /// # Errors
     /// [`TableError`]; a missing speaker or emotion, a NaN or a text in a feature column among them.
     pub fn read(path: &Path) -> Result<Self, TableError> {
-        PartialTable::read(path, &ColumnMap::default())?.into_table(path)
+        let partial = PartialTable::read(path, &ColumnMap::default())?;
+        let written = partial.sha256.clone();
+        let table = partial.into_table(path)?;
+        match written {
+            Some(written) if written != table.sha256() => Err(TableError::Malformed {
+                path: path.to_owned(),
+                message: "the content does not fit the SHA-256 in its metadata: the file is damaged, or another \
+                    program changed it (if that was meant, read it with ser-train import)"
+                    .to_owned(),
+            }),
+            _ => Ok(table),
+        }
     }
 
     /// Writes the table whole or not at all, in the format that the extension names (`.parquet`, `.csv`).

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ use super::{ColumnMap, FeatureSetTag, FeatureTable, MetaField, TableError};
 const KEY_FEATURE_SET: &str = "ser-edge.feature_set";
 const KEY_EXTRACTOR: &str = "ser-edge.extractor_version";
 const KEY_VERSION: &str = "ser-edge.version";
+/// The table's own hash: pages have no check sums, and a flipped bit in a number looks like a number.
+const KEY_SHA256: &str = "ser-edge.sha256";
 
 /// Rows decoded at a time: memory grows with what the file really holds, not with what its header claims.
 const READ_CHUNK: usize = 4096;
@@ -90,6 +93,7 @@ fn write_to(table: &FeatureTable, file: impl io::Write + Send) -> Result<(), Par
                 table.feature_set.extractor_version.clone(),
             ),
             KeyValue::new(KEY_VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            KeyValue::new(KEY_SHA256.to_owned(), table.sha256()),
         ]));
     for name in &table.names {
         let builder = Type::primitive_type_builder(name, Physical::FLOAT)
@@ -191,7 +195,17 @@ fn optional<T: DataType<T = V>, V>(
     writer.close()
 }
 
+/// The decoder is someone else's code fed with bytes from anywhere: a panic in it becomes an error.
 pub(super) fn read(path: &Path, map: &ColumnMap) -> Result<PartialTable, TableError> {
+    catch_unwind(AssertUnwindSafe(|| read_columns(path, map))).unwrap_or_else(|_| {
+        Err(TableError::Malformed {
+            path: path.to_owned(),
+            message: "a damaged Parquet file; make it again, or copy it again".to_owned(),
+        })
+    })
+}
+
+fn read_columns(path: &Path, map: &ColumnMap) -> Result<PartialTable, TableError> {
     let io = |source| TableError::Io {
         path: path.to_owned(),
         action: "read",
@@ -212,7 +226,8 @@ pub(super) fn read(path: &Path, map: &ColumnMap) -> Result<PartialTable, TableEr
     };
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
     let metadata = reader.metadata().file_metadata();
-    let tag = tag_of(metadata.key_value_metadata());
+    let pairs = metadata.key_value_metadata();
+    let (tag, sha256) = (tag_of(pairs), value_of(pairs, KEY_SHA256));
     let schema = metadata.schema_descr();
     let columns: Vec<String> = schema.columns().iter().map(|c| c.path().string()).collect();
     if let Some(c) = schema.columns().iter().find(|c| c.max_rep_level() > 0) {
@@ -281,25 +296,27 @@ pub(super) fn read(path: &Path, map: &ColumnMap) -> Result<PartialTable, TableEr
         values,
         meta,
         ignored,
+        sha256,
     })
 }
 
 fn tag_of(pairs: Option<&Vec<KeyValue>>) -> FeatureSetTag {
-    let get = |key: &str| {
-        pairs?
-            .iter()
-            .find(|p| p.key == key)?
-            .value
-            .clone()
-            .filter(|v| !v.is_empty())
-    };
-    match get(KEY_FEATURE_SET) {
+    match value_of(pairs, KEY_FEATURE_SET) {
         Some(id) => FeatureSetTag {
             id,
-            extractor_version: get(KEY_EXTRACTOR),
+            extractor_version: value_of(pairs, KEY_EXTRACTOR),
         },
         None => FeatureSetTag::custom(),
     }
+}
+
+fn value_of(pairs: Option<&Vec<KeyValue>>, key: &str) -> Option<String> {
+    pairs?
+        .iter()
+        .find(|p| p.key == key)?
+        .value
+        .clone()
+        .filter(|v| !v.is_empty())
 }
 
 /// The cells of one column of one row group.

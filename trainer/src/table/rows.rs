@@ -34,6 +34,8 @@ pub struct PartialTable {
     pub meta: Vec<PartialMeta>,
     /// Columns of the file that are neither.
     pub ignored: Vec<String>,
+    /// [`FeatureTable::sha256`] of the table that was written to the file, if it says so.
+    pub sha256: Option<String>,
 }
 
 impl PartialTable {
@@ -220,6 +222,7 @@ impl<'a> RowSink<'a> {
             values: self.values,
             meta: self.meta,
             ignored,
+            sha256: None,
         })
     }
 }
