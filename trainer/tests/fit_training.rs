@@ -82,45 +82,30 @@ fn uar(model: &TrainedModel, table: &FeatureTable) -> f64 {
 fn every_kind_of_classifier_learns_to_recognise_new_speakers() {
     let seen = table(6, 6, 1);
     let new = table(4, 6, 2);
-    let kinds: [&[(&str, &str)]; 7] = [
-        &[],
-        &[("[classifier]", "[classifier]\nfine_tune = false")],
-        &[(
-            "[classifier]",
-            "[classifier]\ninput = \"features\"\nfine_tune = false",
-        )],
-        &[(
-            "[classifier]",
-            "[classifier]\nrows = \"real+synthetic\"\nbalance = \"batches\"",
-        )],
-        &[
-            ("pretrain_epochs = 6", "pretrain_epochs = 60"),
-            (
-                "[classifier]",
-                "[classifier]\nrows = \"synthetic\"\nbalance = \"none\"\n[synthetic]\nrows = 200\n[classifier.x]",
-            ),
-        ],
-        &[(
-            "seed = 5",
-            "seed = 5\n[normaliser]\nkind = \"min-max\"\nclip = 0.0\n[validation]\nrefit = true",
-        )],
-        &[(
-            "[classifier]",
-            "[validation]\nby = \"none\"\n[classifier]\nselect = \"last\"\nmixup = false\nlabel_smoothing = 0.1",
-        )],
+    // Keys of [classifier], and sections to append.
+    let kinds = [
+        ("", ""),
+        ("fine_tune = false", ""),
+        ("input = \"features\"\nfine_tune = false", ""),
+        ("rows = \"real+synthetic\"\nbalance = \"batches\"", ""),
+        (
+            "rows = \"synthetic\"\nbalance = \"none\"",
+            "[synthetic]\nrows = 200",
+        ),
+        (
+            "average = 0.5",
+            "[normaliser]\nkind = \"min-max\"\nclip = 0.0\n[validation]\nrefit = true",
+        ),
+        (
+            "select = \"last\"\nmixup = false\nlabel_smoothing = 0.1",
+            "[validation]\nby = \"none\"",
+        ),
     ];
-    for (i, kind) in kinds.into_iter().enumerate() {
-        let mut text = CONFIG.to_owned();
-        for (from, to) in kind {
-            text = text.replace(from, to);
-        }
-        // A section in front of [classifier]'s keys would swallow them.
-        if let Some((head, tail)) = text
-            .clone()
-            .split_once("\n[synthetic]\nrows = 200\n[classifier.x]")
-        {
-            text = format!("{head}{tail}\n[synthetic]\nrows = 200\n");
-        }
+    for (i, (keys, sections)) in kinds.into_iter().enumerate() {
+        let text = CONFIG
+            .replace("[classifier]", &format!("[classifier]\n{keys}"))
+            .replace("pretrain_epochs = 6", "pretrain_epochs = 40")
+            + sections;
         let config = Config::from_toml(&text, "test").unwrap();
         let outcome = train(&seen, &config);
         let score = uar(&outcome.model, &new);
@@ -140,7 +125,10 @@ fn a_run_taken_up_anywhere_ends_bit_for_bit_where_an_uninterrupted_one_ends() {
     let extra = [
         ("pretrain_epochs = 6", "pretrain_epochs = 3"),
         ("epochs = 4", "epochs = 3"),
-        ("epochs = 25", "epochs = 5\nrows = \"real+synthetic\"\n"),
+        (
+            "epochs = 25",
+            "epochs = 5\naverage = 0.6\nrows = \"real+synthetic\"\n",
+        ),
         (
             "[checkpoint]",
             "[validation]\nrefit = true\npatience = 2\n[checkpoint]",
