@@ -72,8 +72,7 @@ impl Analysis {
         out[1..1 + MFCC].copy_from_slice(&mfcc);
         let bands = mel::log_bands(&self.log_bank.apply(tables.log_weights, mag));
         out[1 + MFCC..1 + MFCC + LOG_BANDS].copy_from_slice(&bands);
-        let resampled = &mut scratch.data[..g.resampled];
-        self.resampler.apply(tables.resample, re, im, resampled);
+        let resampled = self.resampler.apply(tables.resample, re, im, scratch.data);
         out[1 + MFCC + LOG_BANDS..].copy_from_slice(&lsp::lsp(&lpc::lpc(resampled)));
         out
     }
@@ -87,6 +86,7 @@ impl Analysis {
     ) -> Candidate {
         let g = &self.geometry;
         let Scratch { data, re, im, mag } = scratch;
+        let data = &mut data[..g.fft_b];
         window::apply(frame, tables.gauss, data);
         data[g.frame_b..].fill(0.0);
         self.fft_b.apply(tables.twiddles_b, data, re, im);

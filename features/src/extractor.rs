@@ -7,7 +7,7 @@ use crate::layout::{Layout, Regions};
 use crate::names::{BLOCKS, GROUP1_CONTOURS};
 use crate::pitch::PitchContour;
 use crate::smooth::Smoother;
-use crate::voice_quality::PeriodTracker;
+use crate::voice_quality::{Bounds, PeriodTracker};
 use crate::{
     ConfigError, FEATURE_COUNT, FeatureSet, Features, FinishError, LLD_COUNT, PushError, delta,
 };
@@ -325,7 +325,13 @@ impl State {
                 .stream_b(&samples[at..at + self.geometry.frame_b], tables, scratch);
         if let Some(pitch) = self.pitch.push(best) {
             let n = index as u64 - 1;
-            let quality = self.tracker.push(n, pitch.f0, samples, self.base);
+            let mut bounds = Bounds {
+                low: &mut *scratch.re,
+                high: &mut *scratch.im,
+            };
+            let quality = self
+                .tracker
+                .push(n, pitch.f0, samples, self.base, &mut bounds);
             let row = [
                 pitch.envelope,
                 pitch.voicing,

@@ -11,10 +11,9 @@
 //!
 //! Rotations by 1/8 and 3/8 of a circle add before they scale. The first pass takes every other twiddle from the sum of its neighbours.
 
-use core::array;
 use core::f32::consts::FRAC_PI_4;
 
-use crate::lanes::{Complex, Lanes};
+use crate::lanes::Complex;
 
 /// Cosine and sine.
 type Turn = (f32, f32);
@@ -366,7 +365,14 @@ fn plain_four<const L: usize>([a, b, c, d]: [Complex<L>; 4]) -> [Complex<L>; 4] 
 /// Column `j` of a block's quarters.
 #[inline(always)]
 fn corner<const L: usize>(re: &[f32], im: &[f32], columns: usize, j: usize) -> [Complex<L>; 4] {
-    array::from_fn(|q| Complex::load(re, im, q * columns + j))
+    // spelled out: a closure over the four leaves calls behind
+    let at = |q: usize| q * columns + j;
+    [
+        Complex::load(re, im, at(0)),
+        Complex::load(re, im, at(1)),
+        Complex::load(re, im, at(2)),
+        Complex::load(re, im, at(3)),
+    ]
 }
 
 #[inline(always)]
@@ -554,13 +560,16 @@ fn for_runs(blocks: usize, mut f: impl FnMut(usize, usize, bool)) {
 #[inline(always)]
 fn gather<const L: usize, const N: usize>(re: &[f32], im: &[f32], at: usize) -> [Complex<L>; N] {
     let bits = (re.len() / N).trailing_zeros();
-    let block: [usize; L] =
-        array::from_fn(|lane| (at + lane).reverse_bits().unbounded_shr(usize::BITS - bits) * N);
-    let pick = |v: &[f32], value: usize| Lanes(array::from_fn(|lane| v[block[lane] + value]));
-    array::from_fn(|value| Complex {
-        re: pick(re, value),
-        im: pick(im, value),
-    })
+    let mut out = [Complex::splat((0.0, 0.0)); N];
+    for lane in 0..L {
+        let block = (at + lane).reverse_bits().unbounded_shr(usize::BITS - bits) * N;
+        let (re, im) = (&re[block..block + N], &im[block..block + N]);
+        for (value, out) in out.iter_mut().enumerate() {
+            out.re.0[lane] = re[value];
+            out.im.0[lane] = im[value];
+        }
+    }
+    out
 }
 
 /// Bins of the real transform from the complex transform of even (real part) and odd (imaginary part) samples.
@@ -571,19 +580,58 @@ fn split(table: &[f32], z_re: &[f32], z_im: &[f32], re: &mut [f32], im: &mut [f3
     (re[0], im[0]) = (z_re[0] + z_im[0], 0.0);
     (re[n], im[n]) = (z_re[0] - z_im[0], 0.0);
     (re[half], im[half]) = (z_re[half], z_im[half]);
-    for k in 1..half {
-        let (x_re, x_im) = (z_re[k] - z_re[n - k], z_im[k] + z_im[n - k]);
-        let y_re = w_re[k] * x_re - w_im[k] * x_im;
-        let y_im = w_re[k] * x_im + w_im[k] * x_re;
-        (re[k], im[k]) = (z_re[k] - y_re, z_im[k] - y_im);
-        (re[n - k], im[n - k]) = (z_re[n - k] + y_re, z_im[n - k] - y_im);
+    // k upwards from 1, n − k downwards, LANES at a time
+    let mut k = 1;
+    while k + LANES <= half {
+        split_at::<LANES>(k, w_re, w_im, z_re, z_im, re, im);
+        k += LANES;
     }
+    for k in k..half {
+        split_at::<1>(k, w_re, w_im, z_re, z_im, re, im);
+    }
+}
+
+/// Bins k..k + L and their mirror images.
+#[inline(always)]
+fn split_at<const L: usize>(
+    k: usize,
+    w_re: &[f32],
+    w_im: &[f32],
+    z_re: &[f32],
+    z_im: &[f32],
+    re: &mut [f32],
+    im: &mut [f32],
+) {
+    let mirror = z_re.len() + 1 - L - k;
+    let w = Complex::<L>::load(w_re, w_im, k);
+    let z = Complex::<L>::load(z_re, z_im, k);
+    let back = Complex::<L>::load(z_re, z_im, mirror).reversed();
+    let x = Complex {
+        re: z.re - back.re,
+        im: z.im + back.im,
+    };
+    let y = x * w;
+    (z - y).store(re, im, k);
+    let mirrored = Complex {
+        re: back.re + y.re,
+        im: back.im - y.im,
+    };
+    mirrored.reversed().store(re, im, mirror);
+}
+
+/// Correctly rounded square root, in whichever way the compiler can turn into vector instructions.
+#[inline(always)]
+fn sqrt(x: f32) -> f32 {
+    #[cfg(feature = "std")]
+    return x.sqrt();
+    #[cfg(not(feature = "std"))]
+    libm::sqrtf(x)
 }
 
 /// Magnitudes of bins: `mag = sqrt(re² + im²)`.
 pub(crate) fn magnitude(re: &[f32], im: &[f32], mag: &mut [f32]) {
     for ((m, &r), &i) in mag.iter_mut().zip(re).zip(im) {
-        *m = libm::sqrtf(r * r + i * i);
+        *m = sqrt(r * r + i * i);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Functionals of a contour (SPEC section 9).
 
+use core::ops::Range;
+
 use crate::sums::{sum, sum_by};
 
 /// Functionals of a group 1 contour.
@@ -101,14 +103,46 @@ fn finite(v: f64) -> f32 {
 
 /// Quantiles 0.01, 0.25, 0.50, 0.75, 0.99, linear between order statistics.
 fn quantiles(z: &mut [f32]) -> [f32; 5] {
-    z.sort_unstable_by(f32::total_cmp);
-    [0.01, 0.25, 0.50, 0.75, 0.99].map(|p| {
-        let u = p * (z.len() - 1) as f64;
+    let last = z.len() - 1;
+    // (first order statistic, weights of it and of the next) by quantile
+    let places = [0.01, 0.25, 0.50, 0.75, 0.99].map(|p| {
+        let u = p * last as f64;
         let (below, above) = (libm::floor(u), libm::ceil(u));
-        let low = z[below as usize];
-        if below == above {
-            return low;
+        (below as usize, (above - u) as f32, (u - below) as f32)
+    });
+    let [p01, q1, median, q3, p99] = places.map(|(at, ..)| at);
+    if z.len() < SELECT_FROM {
+        z.sort_unstable_by(f32::total_cmp);
+    } else {
+        // the median first: the others lie in one half each, outside the two statistics that are in their places
+        put_in_order(z, median, 0..last + 1);
+        put_in_order(z, q1, 0..median);
+        put_in_order(z, p01, 0..q1);
+        put_in_order(z, q3, median + 2..last + 1);
+        put_in_order(z, p99, q3 + 2..last + 1);
+    }
+    places.map(|(at, low, high)| {
+        if low == 0.0 && high == 0.0 {
+            z[at]
+        } else {
+            z[at] * low + z[at + 1] * high
         }
-        low * (above - u) as f32 + z[above as usize] * (u - below) as f32
     })
+}
+
+/// Shorter contours are sorted; longer ones have room for the five pairs of statistics.
+const SELECT_FROM: usize = 32;
+
+/// Brings order statistics `at` and `at` + 1 of z to their places, given that those of `range` are among `z[range]`.
+fn put_in_order(z: &mut [f32], at: usize, range: Range<usize>) {
+    let (_, _, above) = z[range.clone()].select_nth_unstable_by(at - range.start, f32::total_cmp);
+    // the next one is the least of those above
+    let next = above
+        .iter()
+        .enumerate()
+        .min_by(|a, b| a.1.total_cmp(b.1))
+        .map(|(i, _)| i);
+    if let Some(next) = next {
+        above.swap(0, next);
+    }
 }

@@ -1,6 +1,5 @@
 //! Complex numbers in lanes: `L` at a time, in arrays that the compiler turns into vector registers.
 
-use core::array;
 use core::ops::{Add, Mul, Neg, Sub};
 
 /// `L` floats.
@@ -15,7 +14,12 @@ impl<const L: usize> Lanes<L> {
 
     #[inline(always)]
     fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
-        Self(array::from_fn(|i| f(self.0[i], other.0[i])))
+        // a plain loop: `array::from_fn` leaves calls behind
+        let mut out = self;
+        for (a, b) in out.0.iter_mut().zip(other.0) {
+            *a = f(*a, b);
+        }
+        out
     }
 }
 
@@ -47,7 +51,11 @@ impl<const L: usize> Neg for Lanes<L> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        Self(self.0.map(|v| -v))
+        let mut out = self;
+        for v in &mut out.0 {
+            *v = -*v;
+        }
+        out
     }
 }
 
@@ -62,11 +70,10 @@ impl<const L: usize> Complex<L> {
     /// The `L` numbers at `at`.
     #[inline(always)]
     pub fn load(re: &[f32], im: &[f32], at: usize) -> Self {
-        let (re, im) = (&re[at..at + L], &im[at..at + L]);
-        Self {
-            re: Lanes(array::from_fn(|i| re[i])),
-            im: Lanes(array::from_fn(|i| im[i])),
-        }
+        let mut out = Self::splat((0.0, 0.0));
+        out.re.0.copy_from_slice(&re[at..at + L]);
+        out.im.0.copy_from_slice(&im[at..at + L]);
+        out
     }
 
     #[inline(always)]
@@ -82,6 +89,15 @@ impl<const L: usize> Complex<L> {
             re: Lanes::splat(re),
             im: Lanes::splat(im),
         }
+    }
+
+    /// Lanes in reverse order.
+    #[inline(always)]
+    pub fn reversed(self) -> Self {
+        let mut out = self;
+        out.re.0.reverse();
+        out.im.0.reverse();
+        out
     }
 
     /// A quarter turn.

@@ -17,7 +17,7 @@ pub(crate) struct Layout {
     twiddles_a: usize,
     twiddles_b: usize,
     resample: usize,
-    fft: usize,
+    data: usize,
     max_frames: usize,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Tables<'a> {
 
 /// Working memory of a frame.
 pub(crate) struct Scratch<'a> {
-    /// As long as the longer FFT.
+    /// As long as the longer FFT, or as the resampler needs.
     pub data: &'a mut [f32],
     /// The other three: as long as the longer spectrum.
     pub re: &'a mut [f32],
@@ -67,7 +67,7 @@ impl Layout {
             twiddles_a: RealFft::table_len(geometry.fft_a),
             twiddles_b: RealFft::table_len(geometry.fft_b),
             resample: Resampler::new(geometry).table_len(),
-            fft: geometry.fft_b,
+            data: Resampler::new(geometry).scratch_len(geometry.fft_b),
             max_frames,
         }
     }
@@ -82,7 +82,7 @@ impl Layout {
             + mfcc::TABLE_LEN
             + self.resample
             + spline::TABLE_ROWS * self.bins_b
-            + self.fft
+            + self.data
             + 3 * self.bins_b
             + self.samples
     }
@@ -117,7 +117,7 @@ impl Layout {
                 spline: take(spline::TABLE_ROWS * self.bins_b)?,
             },
             scratch: Scratch {
-                data: take(self.fft)?,
+                data: take(self.data)?,
                 re: take(self.bins_b)?,
                 im: take(self.bins_b)?,
                 mag: take(self.bins_b)?,

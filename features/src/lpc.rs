@@ -1,18 +1,36 @@
 //! Linear prediction of order 8 by autocorrelation (SPEC section 5.7).
 
+use crate::lanes::Lanes;
+
 /// Prediction order.
 pub(crate) const ORDER: usize = 8;
 
-/// Coefficients a₁..a₈ of the inverse filter `1 + Σ a_m z^{−m}` of `y`.
-pub(crate) fn lpc(y: &[f32]) -> [f32; ORDER] {
-    let mut r = [0.0f32; ORDER + 1];
-    for (lag, sum) in r.iter_mut().enumerate() {
-        let late = y.get(lag..).unwrap_or(&[]);
-        for (&a, &b) in late.iter().zip(y) {
-            *sum += a * b;
+/// Coefficients a₁..a₈ of the inverse filter `1 + Σ a_m z^{−m}` of `y`, which is reversed on return.
+pub(crate) fn lpc(y: &mut [f32]) -> [f32; ORDER] {
+    levinson_durbin(&autocorrelation(y))
+}
+
+/// r_l = Σ y_i·y_{i−l}, summed over ascending i for each lag: the lags are the lanes.
+fn autocorrelation(y: &mut [f32]) -> [f32; ORDER + 1] {
+    // reversed, the samples before a sample follow it
+    y.reverse();
+    let mut energy = 0.0;
+    let mut lags = Lanes([0.0; ORDER]);
+    let whole = y.len().saturating_sub(ORDER);
+    for at in (whole..y.len()).rev() {
+        energy += y[at] * y[at];
+        for (sum, &before) in lags.0.iter_mut().zip(&y[at + 1..]) {
+            *sum += y[at] * before;
         }
     }
-    levinson_durbin(&r)
+    for window in y.array_windows::<{ ORDER + 1 }>().rev() {
+        let [now, before @ ..] = *window;
+        energy += now * now;
+        lags = lags + Lanes::splat(now) * Lanes(before);
+    }
+    let mut r = [energy; ORDER + 1];
+    r[1..].copy_from_slice(&lags.0);
+    r
 }
 
 fn levinson_durbin(r: &[f32; ORDER + 1]) -> [f32; ORDER] {

@@ -41,6 +41,67 @@ fn value(c: &[f32; HALF + 1], x: f32) -> f32 {
     (-b1 + (0.5 * twice) * b0) + c[HALF]
 }
 
+/// Values of the polynomial at several points.
+#[inline(always)]
+fn values<const L: usize>(c: &[f32; HALF + 1], x: [f32; L]) -> [f32; L] {
+    let mut twice = x;
+    for v in &mut twice {
+        *v *= 2.0;
+    }
+    let (mut b0, mut b1) = ([0.0f32; L], [0.0f32; L]);
+    for &ck in &c[..HALF] {
+        let mut next = twice;
+        for lane in 0..L {
+            next[lane] = (twice[lane] * b0[lane] - b1[lane]) + ck;
+        }
+        (b0, b1) = (next, b0);
+    }
+    let mut out = twice;
+    for lane in 0..L {
+        out[lane] = (-b1[lane] + (0.5 * twice[lane]) * b0[lane]) + c[HALF];
+    }
+    out
+}
+
+/// Bisections whose possible midpoints are evaluated together.
+const DEPTH: usize = 3;
+
+/// [`BISECTIONS`] bisections between `left`, where the polynomial has the sign of `at_left`, and `right`: the last midpoint and the right end.
+fn bisect(poly: &[f32; HALF + 1], mut left: f32, mut right: f32, mut at_left: f32) -> (f32, f32) {
+    let mut middle = left;
+    let mut done = 0;
+    while done < BISECTIONS {
+        // a tree: below node i, 2i + 1 halves the left side and 2i + 2 the right side
+        let half = |a: f32, b: f32| 0.5 * (a + b);
+        let root = half(left, right);
+        let (near, far) = (half(left, root), half(root, right));
+        let x = [
+            root,
+            near,
+            far,
+            half(left, near),
+            half(near, root),
+            half(root, far),
+            half(far, right),
+            root,
+        ];
+        let f = values(poly, x);
+        let mut node = 0;
+        for _ in 0..DEPTH.min(BISECTIONS - done) {
+            middle = x[node];
+            if f[node] * at_left < 0.0 {
+                right = middle;
+                node = 2 * node + 1;
+            } else {
+                (left, at_left) = (middle, f[node]);
+                node = 2 * node + 2;
+            }
+        }
+        done += DEPTH;
+    }
+    (middle, right)
+}
+
 /// Number of roots found, in order, into `out`.
 fn search(
     sum: &[f32; HALF + 1],
@@ -61,17 +122,8 @@ fn search(
             right = left - step;
             let at_right = value(poly, right);
             if at_left * at_right < 0.0 {
-                let mut middle = left;
-                for _ in 0..BISECTIONS {
-                    middle = 0.5 * (left + right);
-                    let at_middle = value(poly, middle);
-                    if at_middle * at_left < 0.0 {
-                        right = middle;
-                    } else {
-                        left = middle;
-                        at_left = at_middle;
-                    }
-                }
+                let middle;
+                (middle, right) = bisect(poly, left, right, at_left);
                 *root = libm::acos(f64::from(middle.clamp(-1.0, 1.0))) as f32;
                 left = middle;
                 found = true;

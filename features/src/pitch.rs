@@ -10,6 +10,8 @@ use crate::spline::OctaveAxis;
 const HARMONICS: usize = 15;
 /// Weight of a harmonic relative to the one below.
 const COMPRESSION: f32 = 0.85;
+/// Points of the octave axis that are summed at once.
+const BLOCK: usize = 16;
 /// Candidates kept per frame.
 const CANDIDATES: usize = 3;
 
@@ -48,18 +50,38 @@ impl SubharmonicSum {
 
     /// The subharmonic sum of `spectrum` into `sum` (same length).
     pub fn apply(&self, spectrum: &[f32], sum: &mut [f32]) {
-        sum.copy_from_slice(spectrum);
+        let (blocks, rest) = sum.as_chunks_mut::<BLOCK>();
+        let whole = BLOCK * blocks.len();
+        for (number, block) in blocks.iter_mut().enumerate() {
+            self.sum_block(spectrum, number * BLOCK, block);
+        }
+        for (i, s) in rest.iter_mut().enumerate() {
+            self.sum_block(spectrum, whole + i, core::array::from_mut(s));
+        }
+    }
+
+    /// The sum at points `first..first + N`, over ascending harmonics.
+    #[inline(always)]
+    fn sum_block<const N: usize>(&self, spectrum: &[f32], first: usize, out: &mut [f32; N]) {
+        let mut sum = [0.0f32; N];
+        sum.copy_from_slice(&spectrum[first..first + N]);
         for &(shift, weight) in &self.harmonics {
-            for (s, &h) in sum
-                .iter_mut()
-                .zip(spectrum.get(shift..).unwrap_or_default())
-            {
-                *s += h * weight;
+            let Some(shifted) = spectrum.get(first + shift..) else {
+                break;
+            };
+            if let Some(shifted) = shifted.first_chunk::<N>() {
+                for (s, &h) in sum.iter_mut().zip(shifted) {
+                    *s += h * weight;
+                }
+            } else {
+                for (s, &h) in sum.iter_mut().zip(shifted) {
+                    *s += h * weight;
+                }
             }
         }
-        for s in sum {
-            let mean = *s / HARMONICS as f32;
-            *s = if mean < 0.0 { 0.0 } else { mean };
+        for (o, s) in out.iter_mut().zip(sum) {
+            let mean = s / HARMONICS as f32;
+            *o = if mean < 0.0 { 0.0 } else { mean };
         }
     }
 

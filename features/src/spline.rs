@@ -11,6 +11,11 @@ const LOW_HZ: f64 = 25.0;
 /// Floats of the table per spectrum bin.
 pub(crate) const TABLE_ROWS: usize = 8;
 
+/// Stretches of the recurrences that run side by side.
+const CHAINS: usize = 8;
+/// Steps by which a stretch begins early: the recurrences forget by a factor of 3.7 a step, so that nothing of the start is left in an f32.
+const WARM_UP: usize = 24;
+
 fn log2(x: f64) -> f64 {
     libm::log(x) / core::f64::consts::LN_2
 }
@@ -129,22 +134,58 @@ impl<'a> Spline<'a> {
     }
 
     /// `out[j]` = spline through `y` at point j of the octave axis; `curve` is scratch. All as long as the spectrum.
+    #[expect(clippy::needless_range_loop, reason = "one index for several rows")]
     pub fn apply(&self, y: &[f32], curve: &mut [f32], out: &mut [f32]) {
         let last = y.len() - 1;
         curve[0] = 0.0;
         curve[last] = 0.0;
-        let mut slope = (y[1] - y[0]) * self.inverse_width[0];
-        let mut state = 0.0;
+        let slope = |i: usize| (y[i + 1] - y[i]) * self.inverse_width[i];
         for i in 1..last {
-            let next = (y[i + 1] - y[i]) * self.inverse_width[i];
-            state = (next - slope) * self.pivot[i] - self.forward[i] * state;
-            curve[i] = state;
-            slope = next;
+            curve[i] = (slope(i) - slope(i - 1)) * self.pivot[i];
         }
-        let mut state = 0.0;
-        for i in (1..last).rev() {
-            state = curve[i] - self.backward[i] * state;
-            curve[i] = state;
+        let starts: [usize; CHAINS + 1] = core::array::from_fn(|c| 1 + c * (last - 1) / CHAINS);
+        let length = starts[1] - starts[0];
+
+        let mut state = [0.0f32; CHAINS];
+        for back in (1..=WARM_UP).rev() {
+            for chain in 1..CHAINS {
+                let i = starts[chain] - back;
+                state[chain] = curve[i] - self.forward[i] * state[chain];
+            }
+        }
+        for step in 0..length {
+            for chain in 0..CHAINS {
+                let i = starts[chain] + step;
+                state[chain] = curve[i] - self.forward[i] * state[chain];
+                curve[i] = state[chain];
+            }
+        }
+        for chain in 0..CHAINS {
+            for i in starts[chain] + length..starts[chain + 1] {
+                state[chain] = curve[i] - self.forward[i] * state[chain];
+                curve[i] = state[chain];
+            }
+        }
+
+        let mut state = [0.0f32; CHAINS];
+        for ahead in (0..WARM_UP).rev() {
+            for chain in 0..CHAINS - 1 {
+                let i = starts[chain + 1] + ahead;
+                state[chain] = curve[i] - self.backward[i] * state[chain];
+            }
+        }
+        for step in 1..=length {
+            for chain in 0..CHAINS {
+                let i = starts[chain + 1] - step;
+                state[chain] = curve[i] - self.backward[i] * state[chain];
+                curve[i] = state[chain];
+            }
+        }
+        for chain in 0..CHAINS {
+            for i in (starts[chain]..starts[chain + 1] - length).rev() {
+                state[chain] = curve[i] - self.backward[i] * state[chain];
+                curve[i] = state[chain];
+            }
         }
         for (j, o) in out.iter_mut().enumerate() {
             let at = self.upper[j].to_bits() as usize;

@@ -1,7 +1,10 @@
 //! Jitter and shimmer from the waveform (SPEC section 7).
 
+use core::array;
+
 use crate::frame::{Geometry, PERIOD_SEARCH};
 use crate::parabola;
+use crate::sums::{sum, sum_by};
 
 /// Jitter and shimmer of one pitch frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -75,8 +78,16 @@ impl PeriodTracker {
     }
 
     /// Measures pitch frame `n` with pitch `f0` (Hz; 0: unvoiced). `samples` starts at the absolute index `base` and reaches at least to the end
-    /// of stream B frame n + 1 and 2·τmax samples back from its start.
-    pub fn push(&mut self, n: u64, f0: f32, samples: &[f32], base: u64) -> VoiceQuality {
+    /// of stream B frame n + 1 and 2·τmax samples back from its start;
+    /// `bounds` has room for half the longest period.
+    pub fn push(
+        &mut self,
+        n: u64,
+        f0: f32,
+        samples: &[f32],
+        base: u64,
+        bounds: &mut Bounds<'_>,
+    ) -> VoiceQuality {
         let start = (n + 1) * self.hop as u64;
         let need_hop = self.hop_ceil + self.lag;
         if f0 <= 0.0 {
@@ -100,7 +111,7 @@ impl PeriodTracker {
         let from = self.position.saturating_sub(base).min(samples.len() as u64) as usize;
         let block = &samples[from..(from + need).min(samples.len())];
 
-        let (sums, advance) = self.walk(block, need_hop, [tau_min, tau_round, tau_max]);
+        let (sums, advance) = self.walk(block, need_hop, [tau_min, tau_round, tau_max], bounds);
         self.lag = need_hop - advance;
         self.position += advance as u64;
         self.output(&sums)
@@ -112,12 +123,13 @@ impl PeriodTracker {
         block: &[f32],
         need_hop: usize,
         [tau_min, tau_round, tau_max]: [usize; 3],
+        bounds: &mut Bounds<'_>,
     ) -> (Accumulator, usize) {
         let mut sums = Accumulator::default();
         let (mut q, mut advance) = (0, 0);
         let mut lowest: Option<f32> = None;
         while q + 2 * tau_max + 1 < block.len() {
-            match peak(&block[q..], tau_min, tau_max) {
+            match peak(&block[q..], tau_min, tau_max, bounds) {
                 None => q += tau_round.max(1),
                 Some(peak) => {
                     let lag = tau_min + peak.index;
@@ -209,40 +221,148 @@ fn peak_to_peak(period: &[f32]) -> f32 {
     high - low
 }
 
-/// Highest strict interior maximum of the correlation of neighbouring stretches over lags `tau_min..=tau_max`, the last interior one excluded.
-fn peak(w: &[f32], tau_min: usize, tau_max: usize) -> Option<Peak> {
-    let correlate = |i: usize| correlation(&w[..tau_min + i], &w[tau_min + i..2 * (tau_min + i)]);
+/// Working memory of the search: bounds of the correlation by lag.
+pub(crate) struct Bounds<'a> {
+    pub low: &'a mut [f32],
+    pub high: &'a mut [f32],
+}
+
+/// Highest strict interior maximum of the correlation of neighbouring stretches over lags `tau_min..=tau_max`, the last interior one excluded;
+/// the first of equals.
+///
+/// Fast arithmetic bounds every correlation; the definition itself is evaluated only where, by the bounds, the maximum may lie.
+fn peak(w: &[f32], tau_min: usize, tau_max: usize, bounds: &mut Bounds<'_>) -> Option<Peak> {
+    let lags = tau_max - tau_min;
+    let (low, high) = (bounds.low.get_mut(..lags)?, bounds.high.get_mut(..lags)?);
+    bound_correlations(w, tau_min, low, high);
     let mut best: Option<Peak> = None;
-    let mut around = [0.0, correlate(0), correlate(1)];
-    for index in 1..(tau_max - tau_min).saturating_sub(1) {
-        around = [around[1], around[2], correlate(index + 1)];
-        if around[0] < around[1]
-            && around[1] > around[2]
-            && best.as_ref().is_none_or(|b| around[1] > b.around[1])
+    loop {
+        let mut next: Option<usize> = None;
+        for index in 1..lags.saturating_sub(1) {
+            let candidate = high[index] > low[index - 1] && high[index] > low[index + 1];
+            if candidate && next.is_none_or(|n| high[index] > high[n]) {
+                next = Some(index);
+            }
+        }
+        let Some(index) = next else { return best };
+        if best
+            .as_ref()
+            .is_some_and(|b| b.around[1] > f64::from(high[index]))
         {
+            return best;
+        }
+        // examined: never a candidate again
+        high[index] = f32::NEG_INFINITY;
+        let around = correlations(w, tau_min + index);
+        let better = best.as_ref().is_none_or(|b| {
+            around[1] > b.around[1] || (around[1] == b.around[1] && index < b.index)
+        });
+        if around[0] < around[1] && around[1] > around[2] && better {
             best = Some(Peak { index, around });
         }
     }
-    best
 }
 
-/// Pearson correlation of two stretches of equal length: two passes of sequential sums in f64. NaN where one of them is constant.
+/// Unit roundoff of f32.
+const ROUNDOFF: f64 = f32::EPSILON as f64 / 2.0;
+/// Partial sums of a fast product.
+const PARTIAL: usize = 16;
+
+/// Bounds of the correlations at lags `tau_min`, `tau_min` + 1, …: infinite where fast arithmetic says nothing.
+fn bound_correlations(w: &[f32], tau_min: usize, low: &mut [f32], high: &mut [f32]) {
+    let square = |v: f32| f64::from(v) * f64::from(v);
+    let (x, rest) = w.split_at(tau_min);
+    let y = &rest[..tau_min];
+    let (mut sum_x, mut sum_y) = (sum(x), sum(y));
+    let (mut xx, mut yy) = (sum_by(x, |_, v| v * v), sum_by(y, |_, v| v * v));
+    for (i, (low, high)) in low.iter_mut().zip(high).enumerate() {
+        let lag = tau_min + i;
+        let n = lag as f64;
+        let xy = f64::from(product(&w[..lag], &w[lag..2 * lag]));
+        let scale = 1.0 / libm::sqrt((xx - sum_x * sum_x / n) * (yy - sum_y * sum_y / n));
+        let correlation = (xy - sum_x * sum_y / n) * scale;
+        // each partial sum and the sum of them err by a roundoff per addition, relative to sqrt(xx·yy); twice that for everything else
+        let error =
+            2.0 * ROUNDOFF * (lag / PARTIAL + 2 * PARTIAL) as f64 * libm::sqrt(xx * yy) * scale
+                + 1e-9;
+        // a margin that rounding to f32 and the error bound of f64 sums cannot eat
+        let (below, above) = (correlation - error, correlation + error);
+        (*low, *high) = if error < 0.1 && correlation.abs() < 2.0 {
+            ((below - 1e-7) as f32, (above + 1e-7) as f32)
+        } else {
+            (f32::NEG_INFINITY, f32::INFINITY)
+        };
+        // on to the next lag: x gains one sample, y loses its first and gains two
+        let (moved, last, beyond) = (w[lag], w[2 * lag], w[2 * lag + 1]);
+        sum_x += f64::from(moved);
+        sum_y += f64::from(last) + f64::from(beyond) - f64::from(moved);
+        xx += square(moved);
+        yy += square(last) + square(beyond) - square(moved);
+    }
+}
+
+/// Σ x·y in f32, in independent partial sums.
+#[inline(always)]
+fn product(x: &[f32], y: &[f32]) -> f32 {
+    let mut partial = [0.0f32; PARTIAL];
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<PARTIAL>(), y.as_chunks::<PARTIAL>());
+    for (x, y) in x.iter().zip(y) {
+        for ((p, &a), &b) in partial.iter_mut().zip(x).zip(y) {
+            *p += a * b;
+        }
+    }
+    for ((p, &a), &b) in partial.iter_mut().zip(x_rest).zip(y_rest) {
+        *p += a * b;
+    }
+    partial.iter().sum()
+}
+
+/// Pearson correlations of w[..L] and w[L..2L] for L = `lag` − 1, `lag`, `lag` + 1: two passes of sequential sums in f64. NaN where a stretch is
+/// constant.
 ///
-/// The order of the sums is part of the definition (see [`parabola::vertex`]).
-fn correlation(x: &[f32], y: &[f32]) -> f64 {
-    let n = x.len() as f64;
-    let (mut sum_x, mut sum_y) = (0.0, 0.0);
-    for (&a, &b) in x.iter().zip(y) {
-        sum_x += f64::from(a);
-        sum_y += f64::from(b);
+/// The order of the sums is part of the definition (see [`parabola::vertex`]); the three lags run side by side.
+#[expect(clippy::needless_range_loop, reason = "one index for several rows")]
+fn correlations(w: &[f32], lag: usize) -> [f64; 3] {
+    let lags = [lag - 1, lag, lag + 1];
+    let common = lags[0];
+    let x = &w[..common];
+    let y = lags.map(|l| &w[l..l + common]);
+    let tail = |which: usize| {
+        (common..lags[which]).map(move |i| (f64::from(w[i]), f64::from(w[lags[which] + i])))
+    };
+
+    let (mut sum_x, mut sum_y) = ([0.0f64; 3], [0.0f64; 3]);
+    for (i, &a) in x.iter().enumerate() {
+        for k in 0..3 {
+            sum_x[k] += f64::from(a);
+            sum_y[k] += f64::from(y[k][i]);
+        }
     }
-    let (mean_x, mean_y) = (sum_x / n, sum_y / n);
-    let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
-    for (&a, &b) in x.iter().zip(y) {
-        let (dx, dy) = (f64::from(a) - mean_x, f64::from(b) - mean_y);
-        xy += dx * dy;
-        xx += dx * dx;
-        yy += dy * dy;
+    for k in 0..3 {
+        for (a, b) in tail(k) {
+            sum_x[k] += a;
+            sum_y[k] += b;
+        }
     }
-    xy / (libm::sqrt(xx) * libm::sqrt(yy))
+    let mean = |sum: [f64; 3]| -> [f64; 3] { array::from_fn(|k| sum[k] / lags[k] as f64) };
+    let (mean_x, mean_y) = (mean(sum_x), mean(sum_y));
+
+    let (mut xy, mut xx, mut yy) = ([0.0f64; 3], [0.0f64; 3], [0.0f64; 3]);
+    let mut add = |k: usize, a: f64, b: f64| {
+        let (dx, dy) = (a - mean_x[k], b - mean_y[k]);
+        xy[k] += dx * dy;
+        xx[k] += dx * dx;
+        yy[k] += dy * dy;
+    };
+    for (i, &a) in x.iter().enumerate() {
+        for k in 0..3 {
+            add(k, f64::from(a), f64::from(y[k][i]));
+        }
+    }
+    for k in 0..3 {
+        for (a, b) in tail(k) {
+            add(k, a, b);
+        }
+    }
+    array::from_fn(|k| xy[k] / (libm::sqrt(xx[k]) * libm::sqrt(yy[k])))
 }
