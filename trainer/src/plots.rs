@@ -107,7 +107,10 @@ pub fn training(metrics: &[Value]) -> Result<Vec<Plot>, PlotError> {
         .into_iter()
         .filter(|(_, _, panels, _)| !panels.is_empty());
     drawable
-        .map(|(name, title, panels, scale)| {
+        .map(|(name, title, mut panels, scale)| {
+            if let [only] = panels.as_mut_slice() {
+                only.title = title.into();
+            }
             let svg = draw_panels(name, &panels, scale)?;
             Ok(Plot {
                 name: name.into(),

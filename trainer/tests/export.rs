@@ -17,6 +17,7 @@ use ser_trainer::export::bundle::{self, BundleOptions};
 use ser_trainer::export::onnx::{self, GraphText};
 use ser_trainer::export::onnx_read;
 use ser_trainer::model::{Activation, DenseLayer, FitOutcome, HeldOut, TrainedModel};
+use ser_trainer::table::{FeatureSetTag, FeatureTable, RowMeta};
 use ser_trainer::verify::{EngineKind, Source, Verifier};
 use tract_onnx::prelude::{
     Framework, InferenceModelExt, IntoRunnable, IntoTensor, tract_ndarray, tvec,
@@ -194,6 +195,88 @@ fn engines_agree_on_every_shape_of_model() {
             assert!(most <= 1e-5, "{name}: {d:?}");
         }
     }
+}
+
+/// `ser-train verify` as a program: exit status, standard output, standard error.
+fn ser_train_verify(
+    arguments: &[&std::ffi::OsStr],
+    onnx_runtime: Option<&str>,
+) -> (bool, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ser-train"));
+    command.arg("verify").args(arguments);
+    if let Some(library) = onnx_runtime {
+        command.env("ORT_DYLIB_PATH", library);
+    }
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.success(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn the_program_compares_tables_and_says_what_it_lacks() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bundle");
+    let fitted = outcome(models().remove(1).1);
+    bundle::write(&path, &fitted, &options()).unwrap();
+    let width = fitted.feature_names.len();
+    let meta = |i: usize| RowMeta {
+        path: format!("{i}.wav"),
+        corpus: "test".into(),
+        speaker: "a".into(),
+        session: None,
+        gender: None,
+        emotion: "label 0".into(),
+        sample_rate: None,
+        duration_s: None,
+    };
+    let mut table = FeatureTable {
+        feature_set: FeatureSetTag::custom(),
+        names: fitted.feature_names.clone(),
+        rows: 4,
+        values: rows(&mut ChaCha8Rng::seed_from_u64(5), 4, width),
+        meta: (0..4).map(meta).collect(),
+    };
+    let good = dir.path().join("good.csv");
+    table.write(&good).unwrap();
+    table.names[6] = "another".into();
+    let bad = dir.path().join("bad.parquet");
+    table.write(&bad).unwrap();
+
+    let (bundle, good, bad) = (path.as_os_str(), good.as_os_str(), bad.as_os_str());
+    let two = ["--engines".as_ref(), "tract,burn".as_ref()];
+    let (ok, out, err) =
+        ser_train_verify(&[bundle, "--features".as_ref(), good, two[0], two[1]], None);
+    assert!(
+        ok && out.contains("tract – burn") && out.contains("the engines agree"),
+        "{out}{err}"
+    );
+
+    let (ok, _, err) =
+        ser_train_verify(&[bundle, "--features".as_ref(), bad, two[0], two[1]], None);
+    assert!(
+        !ok && err.contains("column 7") && err.contains("another") && err.contains("feature 6"),
+        "{err}"
+    );
+
+    // The default asks for ONNX Runtime: without it there is no silent comparison of the other two.
+    let (ok, _, err) = ser_train_verify(
+        &[bundle, "--features".as_ref(), good],
+        Some("/no/such/library.so"),
+    );
+    let hints = [
+        "ONNX Runtime",
+        "pip install onnxruntime",
+        "ORT_DYLIB_PATH",
+        "--engines tract,burn",
+    ];
+    assert!(!ok && hints.iter().all(|hint| err.contains(hint)), "{err}");
+
+    let (ok, _, err) = ser_train_verify(&[bundle, "a.wav".as_ref(), two[0], two[1]], None);
+    assert!(!ok && err.contains("--features TABLE"), "{err}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::config::{Config, DEFAULT_TOML};
 use crate::device::{self, DeviceChoice};
 use crate::evaluate::Scores;
 use crate::export;
-use crate::export::bundle::BundleOptions;
+use crate::export::bundle::{BundleOptions, check_table};
 use crate::fit::{Control, FitError, FitOptions, fit};
 use crate::table::FeatureTable;
 
@@ -67,6 +67,7 @@ pub fn run(args: Args) -> Result<(), Error> {
     let device = device::choose(args.device).map_err(FitError::from)?;
     let scores = args.scores.as_deref().map(Scores::read).transpose()?;
     let table = FeatureTable::read(&features)?;
+    check_table(&table)?;
     announce(&device);
     // A second Ctrl-C ends the process at once, which is safe: files are replaced whole or cut back by --resume.
     let handler = || {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ser_features::{EXTRACTOR_VERSION, FeatureSet};
 use ser_runtime::bundle::{
     self, BundleError, ClassifierInfo, EncoderInfo, FORMAT_VERSION, FeatureSetInfo, Manifest,
     Producer, bundle_id, sha256_hex,
@@ -14,6 +15,7 @@ use super::onnx::{self, GraphText, OnnxError};
 use crate::model::FitOutcome;
 use crate::plots::PlotError;
 use crate::report::ReportError;
+use crate::table::FeatureTable;
 
 /// Name of the encoder's file.
 pub const ENCODER_FILE: &str = "encoder.onnx";
@@ -35,6 +37,32 @@ pub enum ExportError {
     /// The folder cannot be written.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// The table's features were measured by another extractor than the one that devices will run.
+    #[error(
+        "the feature table holds {set} measured by extractor version {found}, this program extracts version \
+         {EXTRACTOR_VERSION}: a model of the old features would misread new recordings; run ser-train extract again"
+    )]
+    Extractor {
+        /// Id of the feature set.
+        set: String,
+        /// The version that the table states.
+        found: String,
+    },
+    /// The column names are not those of the feature set that the table claims to hold.
+    #[error(
+        "the feature table says that it holds {set}, but column {column} is {found}, not {expected}; \
+         run ser-train extract again"
+    )]
+    Names {
+        /// Id of the feature set.
+        set: String,
+        /// Index of the first wrong column, from 1.
+        column: usize,
+        /// Its name in the table.
+        found: String,
+        /// Its name in the set.
+        expected: String,
+    },
     /// A plot cannot be drawn or written.
     #[error(transparent)]
     Plot(#[from] PlotError),
@@ -58,6 +86,44 @@ pub struct BundleOptions {
     /// Time of export in seconds since 1970; where absent, the environment variable
     /// `SOURCE_DATE_EPOCH`, and the clock where that is not set.
     pub created: Option<u64>,
+}
+
+/// Whether a model of this table can become a bundle: features of a built-in set must be those that
+/// this program extracts. Worth asking before a long training.
+///
+/// # Errors
+/// [`ExportError::Extractor`], [`ExportError::Names`].
+pub fn check_table(table: &FeatureTable) -> Result<(), ExportError> {
+    let tag = &table.feature_set;
+    let Some(set) = FeatureSet::from_id(&tag.id) else {
+        return Ok(());
+    };
+    if tag.extractor_version.as_deref() != Some(EXTRACTOR_VERSION) {
+        return Err(ExportError::Extractor {
+            set: tag.id.clone(),
+            found: tag
+                .extractor_version
+                .clone()
+                .unwrap_or_else(|| "unknown".into()),
+        });
+    }
+    let expected = ser_features::feature_names(set);
+    let columns = expected.len().max(table.names.len());
+    match (0..columns).find(|&i| expected.get(i) != table.names.get(i)) {
+        None => Ok(()),
+        Some(column) => {
+            let at = |names: &[String]| match names.get(column) {
+                Some(name) => format!("{name:?}"),
+                None => "missing".into(),
+            };
+            Err(ExportError::Names {
+                set: tag.id.clone(),
+                column: column + 1,
+                found: at(&table.names),
+                expected: at(&expected),
+            })
+        }
+    }
 }
 
 /// Writes the bundle `dir` and returns its manifest.
@@ -211,6 +277,37 @@ fn rfc3339(seconds: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::{FeatureSetTag, RowMeta};
+
+    #[test]
+    fn only_features_of_this_extractor_become_a_bundle() {
+        let names = ser_features::feature_names(FeatureSet::Emobase2010);
+        let tag = FeatureSetTag {
+            id: "emobase2010".into(),
+            extractor_version: Some(EXTRACTOR_VERSION.into()),
+        };
+        let mut table = FeatureTable {
+            feature_set: tag,
+            rows: 0,
+            values: Vec::new(),
+            meta: Vec::<RowMeta>::new(),
+            names,
+        };
+        assert!(check_table(&table).is_ok());
+        table.names.swap(3, 4);
+        let error = check_table(&table).unwrap_err().to_string();
+        assert!(error.contains("column 4"), "{error}");
+        table.names.swap(3, 4);
+        for version in [None, Some("0".to_owned())] {
+            table.feature_set.extractor_version = version;
+            assert!(matches!(
+                check_table(&table),
+                Err(ExportError::Extractor { .. })
+            ));
+        }
+        table.feature_set = FeatureSetTag::custom();
+        assert!(check_table(&table).is_ok());
+    }
 
     #[test]
     fn times_match_the_calendar() {
