@@ -8,6 +8,7 @@ use ser_runtime::bundle::{
     self, BundleError, ClassifierInfo, EncoderInfo, FORMAT_VERSION, FeatureSetInfo, Manifest,
     Producer, bundle_id, sha256_hex,
 };
+use serde_json::Value;
 
 use super::calibrate::{CalibrateError, calibrate};
 use super::card::{self, CardConfig};
@@ -226,13 +227,37 @@ fn assemble(
             opset: onnx::OPSET,
         },
         calibration,
-        training: outcome.config.clone(),
+        training: with_short_numbers(&outcome.config),
         data: outcome.data.clone(),
         scores: outcome.scores.clone(),
         versions: outcome.versions.clone(),
         files: Default::default(),
     };
     Ok((manifest, encoder, classifier))
+}
+
+/// `value` with every number that is an `f32` in disguise written as that `f32` is: 0.01, not
+/// 0.009999999776482582.
+fn with_short_numbers(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(with_short_numbers).collect(),
+        Value::Object(map) => {
+            let entries = map.iter();
+            entries
+                .map(|(key, value)| (key.clone(), with_short_numbers(value)))
+                .collect()
+        }
+        Value::Number(number) if number.is_f64() => {
+            let wide = number.as_f64().unwrap_or_default();
+            let narrow = wide as f32;
+            let short = narrow.to_string().parse::<f64>();
+            match short {
+                Ok(short) if f64::from(narrow) == wide && short as f32 == narrow => short.into(),
+                _ => value.clone(),
+            }
+        }
+        other => other.clone(),
+    }
 }
 
 /// The time of export: `source_date_epoch` where given, now otherwise.
@@ -307,6 +332,17 @@ mod tests {
         }
         table.feature_set = FeatureSetTag::custom();
         assert!(check_table(&table).is_ok());
+    }
+
+    #[test]
+    fn settings_read_as_they_were_written() {
+        let config = serde_json::json!({
+            "slope": 0.01f32, "rates": [1e-4f64, 0.5f32, 0.1f64, 3e-5f32], "n": 3, "t": "0.01", "none": null
+        });
+        assert_eq!(
+            with_short_numbers(&config).to_string(),
+            r#"{"n":3,"none":null,"rates":[0.0001,0.5,0.1,0.00003],"slope":0.01,"t":"0.01"}"#
+        );
     }
 
     #[test]

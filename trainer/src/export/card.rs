@@ -62,15 +62,23 @@ fn table(out: &mut Vec<Block>, header: &[&str], rows: Vec<Vec<String>>) {
 }
 
 fn what_it_is(out: &mut Vec<Block>, m: &Manifest, card: &CardConfig) {
+    // Equal widths: the encoder graph is the normaliser alone.
+    let chain = if m.encoder.output_dim == m.encoder.input_dim {
+        "normalises them and classifies them directly".to_owned()
+    } else {
+        format!(
+            "maps them to a code of {} numbers and classifies the code",
+            m.encoder.output_dim
+        )
+    };
     let mut text = format!(
         "`{}` tells which of {} a recording of speech sounds like: {}. It reads {} acoustic features of \
-         the whole utterance ({}), maps them to a code of {} numbers and classifies the code.",
+         the whole utterance ({}), {chain}.",
         m.name,
         count(m.labels.len(), "label"),
         listing(&m.labels),
         m.feature_set.count,
         feature_set(m),
-        m.encoder.output_dim,
     );
     if !card.description.is_empty() {
         text.push(' ');
@@ -200,8 +208,11 @@ fn training(out: &mut Vec<Block>, m: &Manifest) {
          the configuration below turns them on. The normaliser is fitted on training rows only and is \
          part of the encoder graph.",
     );
-    let text = serde_json::to_string_pretty(&m.training).unwrap_or_else(|e| e.to_string());
-    out.push(Block::Code("json", text));
+    // A configuration is TOML; one that TOML cannot hold (a null) is shown as what it is.
+    match toml::to_string(&m.training) {
+        Ok(text) => out.push(Block::Code("toml", text)),
+        Err(_) => out.push(Block::Code("json", format!("{:#}", m.training))),
+    }
 }
 
 fn scores(out: &mut Vec<Block>, m: &Manifest) {
