@@ -8,6 +8,7 @@ use crate::mfcc::{self, MFCC};
 use crate::pitch::{Candidate, SubharmonicSum};
 use crate::resample::Resampler;
 use crate::spline::{self, Spline};
+use crate::stage::{Probe, Stage};
 use crate::{loudness, lpc, lsp, window};
 
 /// Descriptors of stream A: loudness, 15 MFCC, 8 log-mel bands, 8 LSP.
@@ -52,6 +53,7 @@ impl Analysis {
         frame: &[f32],
         tables: &Tables<'_>,
         scratch: &mut Scratch<'_>,
+        probe: &mut Probe,
     ) -> [f32; STREAM_A] {
         let g = &self.geometry;
         let data = &mut scratch.data[..g.fft_a];
@@ -62,18 +64,23 @@ impl Analysis {
         let mag = &mut scratch.mag[..g.bins_a()];
         fft::magnitude(re, im, mag);
 
+        probe.mark(Stage::SpectrumA);
+
         let mut out = [0.0; STREAM_A];
         out[0] = loudness::loudness(frame);
-        let mfcc = mfcc::mfcc(
-            &self.mfcc_bank.apply(tables.mfcc_weights, mag),
-            tables.dct,
-            &self.lifter,
-        );
+        probe.mark(Stage::Loudness);
+        let energy = self.mfcc_bank.apply(tables.mfcc_weights, mag);
+        let mfcc = mfcc::mfcc(&energy, tables.dct, &self.lifter);
         out[1..1 + MFCC].copy_from_slice(&mfcc);
         let bands = mel::log_bands(&self.log_bank.apply(tables.log_weights, mag));
         out[1 + MFCC..1 + MFCC + LOG_BANDS].copy_from_slice(&bands);
+        probe.mark(Stage::Mel);
         let resampled = self.resampler.apply(tables.resample, re, im, scratch.data);
-        out[1 + MFCC + LOG_BANDS..].copy_from_slice(&lsp::lsp(&lpc::lpc(resampled)));
+        probe.mark(Stage::Resampling);
+        let lpc = lpc::lpc(resampled);
+        probe.mark(Stage::Lpc);
+        out[1 + MFCC + LOG_BANDS..].copy_from_slice(&lsp::lsp(&lpc));
+        probe.mark(Stage::Lsp);
         out
     }
 
@@ -83,6 +90,7 @@ impl Analysis {
         frame: &[f32],
         tables: &Tables<'_>,
         scratch: &mut Scratch<'_>,
+        probe: &mut Probe,
     ) -> Candidate {
         let g = &self.geometry;
         let Scratch { data, re, im, mag } = scratch;
@@ -91,14 +99,19 @@ impl Analysis {
         data[g.frame_b..].fill(0.0);
         self.fft_b.apply(tables.twiddles_b, data, re, im);
         fft::magnitude(re, im, mag);
+        probe.mark(Stage::SpectrumB);
         // the spectrum's real part serves as scratch, its imaginary part becomes the octave spectrum
         Spline::new(g.bins_b(), tables.spline).apply(mag, re, im);
+        probe.mark(Stage::Spline);
         let sum = &mut mag[..];
         self.harmonics.apply(im, sum);
-        self.harmonics
+        let best = self
+            .harmonics
             .candidates(sum)
             .first()
             .copied()
-            .unwrap_or_default()
+            .unwrap_or_default();
+        probe.mark(Stage::Pitch);
+        best
     }
 }

@@ -30,6 +30,7 @@ mod pitch;
 mod resample;
 mod smooth;
 mod spline;
+mod stage;
 mod sums;
 mod voice_quality;
 mod window;
@@ -41,6 +42,7 @@ pub use frame::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 #[cfg(feature = "alloc")]
 pub use names::feature_names;
 pub use names::{FeatureName, FeatureSet, LldName, feature_name, lld_name};
+pub use stage::Stage;
 
 /// Features of an utterance.
 pub const FEATURE_COUNT: usize = 1582;

@@ -7,6 +7,8 @@ use core::f64::consts::TAU;
 
 use crate::frame::Geometry;
 
+/// Columns of the table come in multiples of it, so that loops over them have no rest.
+const PAD: usize = 8;
 /// Bins that one pass over the outputs adds.
 const GROUP: usize = 4;
 
@@ -44,13 +46,14 @@ impl Resampler {
         }
     }
 
-    /// Outputs whose cosines and sines are stored.
+    /// Outputs whose cosines and sines are stored, and padding.
     const fn columns(&self) -> usize {
-        if self.period > 0 {
+        let columns = if self.period > 0 {
             self.period / 4 + 1
         } else {
             self.outputs
-        }
+        };
+        columns.next_multiple_of(PAD)
     }
 
     /// Rows of the table: the Nyquist bin where it enters, the bins in order, zeros up to a whole group.
@@ -65,12 +68,7 @@ impl Resampler {
 
     /// Floats that [`apply`](Self::apply) fills or works in, at least `least`.
     pub const fn scratch_len(&self, least: usize) -> usize {
-        let needed = self.outputs
-            + if self.period > 0 {
-                4 * self.columns()
-            } else {
-                0
-            };
+        let needed = self.outputs + self.columns() * if self.period > 0 { 4 } else { 1 };
         if needed > least { needed } else { least }
     }
 
@@ -110,11 +108,17 @@ impl Resampler {
     ) -> &'a mut [f32] {
         let (out, scratch) = scratch.split_at_mut(self.outputs);
         let columns = self.columns();
+        let groups = table
+            .chunks_exact(GROUP * 2 * columns)
+            .enumerate()
+            .map(|(group, rows)| (rows, self.group(group, re, im)));
         if self.period == 0 {
-            out.fill(re[0]);
-            for (group, rows) in table.chunks_exact(GROUP * 2 * columns).enumerate() {
-                add_group(out, rows, columns, 0, self.group(group, re, im, [1.0; 4]));
+            let sums = &mut scratch[..columns];
+            sums.fill(re[0]);
+            for (rows, bins) in groups {
+                add(sums, rows, columns, 0, bins);
             }
+            out.copy_from_slice(&sums[..out.len()]);
         } else {
             let scratch = &mut scratch[..4 * columns];
             scratch.fill(re[0]);
@@ -122,25 +126,31 @@ impl Resampler {
             let (first, rest) = scratch.split_at_mut(columns);
             let (second, rest) = rest.split_at_mut(columns);
             let (third, fourth) = rest.split_at_mut(columns);
-            let needed = self.period + 1 - self.outputs;
-            for (group, rows) in table.chunks_exact(GROUP * 2 * columns).enumerate() {
-                let bins = |signs| self.group(group, re, im, signs);
-                add_group(first, rows, columns, 0, bins([1.0, 1.0, 1.0, 1.0]));
-                add_group(second, rows, columns, 0, bins([-1.0, 1.0, 1.0, -1.0]));
-                add_group(third, rows, columns, 0, bins([-1.0, -1.0, 1.0, 1.0]));
-                add_group(
-                    &mut fourth[needed..],
+            // the fourth are outputs from column `from` on only
+            let (from, quarter, half) = (
+                self.period + 1 - self.outputs,
+                self.period / 4,
+                self.period / 2,
+            );
+            let padded = from / PAD * PAD;
+            for (rows, bins) in groups {
+                if self.nyquist {
+                    add_folded::<false>(first, second, third, rows, columns, bins);
+                } else {
+                    add_folded::<true>(first, second, third, rows, columns, bins);
+                }
+                add(
+                    &mut fourth[padded..],
                     rows,
                     columns,
-                    needed,
-                    bins([1.0, -1.0, 1.0, -1.0]),
+                    padded,
+                    bins.map(|(re, im)| (re, -im)),
                 );
             }
-            let half = self.period / 2;
-            for i in 0..columns {
+            for i in 0..=quarter {
                 (out[i], out[half - i], out[half + i]) = (first[i], second[i], third[i]);
             }
-            for i in needed..columns {
+            for i in from..=quarter {
                 out[self.period - i] = fourth[i];
             }
         }
@@ -151,31 +161,77 @@ impl Resampler {
         out
     }
 
-    /// Real and imaginary parts of the bins of a group, with `signs`: of the two parts of odd bins, then of even bins.
-    fn group(&self, group: usize, re: &[f32], im: &[f32], signs: [f32; 4]) -> [(f32, f32); GROUP] {
+    /// Real and imaginary parts of the bins of a group.
+    fn group(&self, group: usize, re: &[f32], im: &[f32]) -> [(f32, f32); GROUP] {
         let mut bins = [(0.0, 0.0); GROUP];
         for (i, bin) in bins.iter_mut().enumerate() {
             if let Some(k) = self.bin(group * GROUP + i) {
-                let [of_re, of_im] = if k % 2 == 1 {
-                    [signs[0], signs[1]]
-                } else {
-                    [signs[2], signs[3]]
-                };
-                *bin = (of_re * re[k], of_im * im[k]);
+                *bin = (re[k], im[k]);
             }
         }
         bins
     }
 }
 
+/// Rows of a group, as long as `n`, from column `first` on.
+#[inline(always)]
+fn columns_of(rows: &[f32], columns: usize, first: usize, n: usize) -> [&[f32]; 2 * GROUP] {
+    let mut out: [&[f32]; 2 * GROUP] = [&[]; 2 * GROUP];
+    for (row, o) in rows.chunks_exact(columns).zip(&mut out) {
+        *o = &row[first..first + n];
+    }
+    out
+}
+
 /// Adds a group of bins to the outputs whose columns begin at `first`.
-fn add_group(y: &mut [f32], rows: &[f32], columns: usize, first: usize, bins: [(f32, f32); GROUP]) {
-    let n = y.len();
-    let row = |i: usize| &rows[i * columns + first..][..n];
-    let ([c0, s0, c1, s1], [c2, s2, c3, s3]) = ([0, 1, 2, 3].map(row), [4, 5, 6, 7].map(row));
+#[inline(never)]
+fn add(y: &mut [f32], rows: &[f32], columns: usize, first: usize, bins: [(f32, f32); GROUP]) {
+    let n = y.len() / PAD * PAD;
+    let y = &mut y[..n];
+    let [c0, s0, c1, s1, c2, s2, c3, s3] = columns_of(rows, columns, first, n);
     let [(r0, i0), (r1, i1), (r2, i2), (r3, i3)] = bins;
-    for (at, y) in y.iter_mut().enumerate() {
-        let two = (((*y + r0 * c0[at]) + i0 * s0[at]) + r1 * c1[at]) + i1 * s1[at];
-        *y = (((two + r2 * c2[at]) + i2 * s2[at]) + r3 * c3[at]) + i3 * s3[at];
+    for at in 0..n {
+        let two = (((y[at] + r0 * c0[at]) + i0 * s0[at]) + r1 * c1[at]) + i1 * s1[at];
+        y[at] = (((two + r2 * c2[at]) + i2 * s2[at]) + r3 * c3[at]) + i3 * s3[at];
+    }
+}
+
+/// Adds a group of bins, the first odd or even and so on in turn, to three outputs per column. About the quarter and the half period the cosines
+/// of odd bins change sign; about the quarter period the sines of even bins, about the half period those of odd bins do.
+#[inline(never)]
+fn add_folded<const FIRST_ODD: bool>(
+    first: &mut [f32],
+    second: &mut [f32],
+    third: &mut [f32],
+    rows: &[f32],
+    columns: usize,
+    bins: [(f32, f32); GROUP],
+) {
+    let n = columns / PAD * PAD;
+    let (first, second, third) = (&mut first[..n], &mut second[..n], &mut third[..n]);
+    let [c0, s0, c1, s1, c2, s2, c3, s3] = columns_of(rows, columns, 0, n);
+    let [(r0, i0), (r1, i1), (r2, i2), (r3, i3)] = bins;
+    let odd = |(a, b, c): (f32, f32, f32), p: f32, q: f32| ((a + p) + q, (b - p) + q, (c - p) - q);
+    let even = |(a, b, c): (f32, f32, f32), p: f32, q: f32| ((a + p) + q, (b + p) - q, (c + p) + q);
+    for at in 0..n {
+        let mut y = (first[at], second[at], third[at]);
+        let products = [
+            (r0 * c0[at], i0 * s0[at]),
+            (r1 * c1[at], i1 * s1[at]),
+            (r2 * c2[at], i2 * s2[at]),
+            (r3 * c3[at], i3 * s3[at]),
+        ];
+        if FIRST_ODD {
+            y = odd(y, products[0].0, products[0].1);
+            y = even(y, products[1].0, products[1].1);
+            y = odd(y, products[2].0, products[2].1);
+            y = even(y, products[3].0, products[3].1);
+        } else {
+            y = even(y, products[0].0, products[0].1);
+            y = odd(y, products[1].0, products[1].1);
+            y = even(y, products[2].0, products[2].1);
+            y = odd(y, products[3].0, products[3].1);
+        }
+        (first[at], second[at], third[at]) = y;
     }
 }

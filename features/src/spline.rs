@@ -11,7 +11,7 @@ const LOW_HZ: f64 = 25.0;
 /// Floats of the table per spectrum bin.
 pub(crate) const TABLE_ROWS: usize = 8;
 
-/// Stretches of the recurrences that run side by side.
+/// Stretches of the recurrences that run side by side: the lanes.
 const CHAINS: usize = 8;
 /// Steps by which a stretch begins early: the recurrences forget by a factor of 3.7 a step, so that nothing of the start is left in an f32.
 const WARM_UP: usize = 24;
@@ -37,9 +37,9 @@ pub(crate) struct Spline<'a> {
     inverse_width: &'a [f32],
     /// Factor of the right-hand side in the forward pass.
     pivot: &'a [f32],
-    /// Forward recurrence.
+    /// Forward recurrence, in the order of [`Places`].
     forward: &'a [f32],
-    /// Backward recurrence.
+    /// Backward recurrence, in the order of [`Places`].
     backward: &'a [f32],
     /// Upper source point of a target, as the bits of an integer.
     upper: &'a [f32],
@@ -72,6 +72,10 @@ pub(crate) fn fill_table(geometry: &Geometry, table: &mut [f32]) -> OctaveAxis {
         curve_low,
         curve_high,
     ] = rows_mut(bins, table);
+    forward.fill(0.0);
+    backward.fill(0.0);
+    pivot.fill(0.0);
+    let places = Places::new(bins);
     let mut above = source(0);
     let (mut width_below, mut ratio) = (0.0, 0.0);
     for i in 0..bins - 1 {
@@ -82,9 +86,10 @@ pub(crate) fn fill_table(geometry: &Geometry, table: &mut [f32]) -> OctaveAxis {
         if i > 0 {
             let inverse = 1.0 / ((width_below + width) / 3.0 - width_below / 6.0 * ratio);
             ratio = width / 6.0 * inverse;
+            let place = places.of(i);
             pivot[i] = inverse as f32;
-            forward[i] = (width_below / 6.0 * inverse) as f32;
-            backward[i] = ratio as f32;
+            forward[place] = (width_below / 6.0 * inverse) as f32;
+            backward[place] = ratio as f32;
         }
         width_below = width;
     }
@@ -113,6 +118,32 @@ pub(crate) fn fill_table(geometry: &Geometry, table: &mut [f32]) -> OctaveAxis {
     }
 }
 
+/// Where second derivatives lie: a row of [`CHAINS`] holds one point of each stretch, point 0 comes last.
+#[derive(Clone, Copy)]
+struct Places {
+    /// log₂ of the length of a stretch: the spectrum has a power of two points, and one.
+    bits: u32,
+    last: usize,
+}
+
+impl Places {
+    fn new(bins: usize) -> Self {
+        let last = bins - 1;
+        Self {
+            bits: (last / CHAINS).trailing_zeros(),
+            last,
+        }
+    }
+
+    #[inline(always)]
+    fn of(self, i: usize) -> usize {
+        match i.checked_sub(1) {
+            Some(i) => (i & ((1 << self.bits) - 1)) * CHAINS + (i >> self.bits),
+            None => self.last,
+        }
+    }
+}
+
 fn rows_mut(bins: usize, table: &mut [f32]) -> [&mut [f32]; TABLE_ROWS] {
     let mut rows = table.chunks_exact_mut(bins);
     core::array::from_fn(|_| rows.next().unwrap_or_default())
@@ -134,66 +165,87 @@ impl<'a> Spline<'a> {
     }
 
     /// `out[j]` = spline through `y` at point j of the octave axis; `curve` is scratch. All as long as the spectrum.
-    #[expect(clippy::needless_range_loop, reason = "one index for several rows")]
     pub fn apply(&self, y: &[f32], curve: &mut [f32], out: &mut [f32]) {
-        let last = y.len() - 1;
-        curve[0] = 0.0;
-        curve[last] = 0.0;
-        let slope = |i: usize| (y[i + 1] - y[i]) * self.inverse_width[i];
-        for i in 1..last {
-            curve[i] = (slope(i) - slope(i - 1)) * self.pivot[i];
-        }
-        let starts: [usize; CHAINS + 1] = core::array::from_fn(|c| 1 + c * (last - 1) / CHAINS);
-        let length = starts[1] - starts[0];
+        let bins = y.len();
+        self.right_side(y, out);
+        self.solve(out, curve);
+        self.evaluate(y, curve, &mut out[..bins]);
+    }
 
-        let mut state = [0.0f32; CHAINS];
-        for back in (1..=WARM_UP).rev() {
-            for chain in 1..CHAINS {
-                let i = starts[chain] - back;
-                state[chain] = curve[i] - self.forward[i] * state[chain];
+    /// Right-hand side of the tridiagonal system, in natural order.
+    fn right_side(&self, y: &[f32], out: &mut [f32]) {
+        let inner = y.len() - 2;
+        let (below, here, above) = (&y[..inner], &y[1..][..inner], &y[2..]);
+        let (width_below, width_above) = (
+            &self.inverse_width[..inner],
+            &self.inverse_width[1..][..inner],
+        );
+        let (pivot, out) = (&self.pivot[1..][..inner], &mut out[1..][..inner]);
+        for i in 0..inner {
+            out[i] = ((above[i] - here[i]) * width_above[i]
+                - (here[i] - below[i]) * width_below[i])
+                * pivot[i];
+        }
+    }
+
+    /// Second derivatives at the points, in the order of [`Places`].
+    fn solve(&self, right_side: &mut [f32], curve: &mut [f32]) {
+        let length = (right_side.len() - 1) / CHAINS;
+        right_side[CHAINS * length] = 0.0;
+        let (rows, last) = curve.as_chunks_mut::<CHAINS>();
+        for (chain, stretch) in right_side[1..].chunks_exact(length).enumerate() {
+            for (row, &v) in rows.iter_mut().zip(stretch) {
+                row[chain] = v;
             }
         }
-        for step in 0..length {
+        last.fill(0.0);
+        let (forward, backward) = (
+            self.forward.as_chunks::<CHAINS>().0,
+            self.backward.as_chunks::<CHAINS>().0,
+        );
+        let step = |row: &[f32; CHAINS], factor: &[f32; CHAINS], state: &mut [f32; CHAINS]| {
             for chain in 0..CHAINS {
-                let i = starts[chain] + step;
-                state[chain] = curve[i] - self.forward[i] * state[chain];
-                curve[i] = state[chain];
+                state[chain] = row[chain] - factor[chain] * state[chain];
             }
+        };
+
+        let mut state = [0.0; CHAINS];
+        let warm = length - WARM_UP.min(length);
+        for (row, factor) in rows.iter().zip(forward).skip(warm) {
+            step(row, factor, &mut state);
         }
-        for chain in 0..CHAINS {
-            for i in starts[chain] + length..starts[chain + 1] {
-                state[chain] = curve[i] - self.forward[i] * state[chain];
-                curve[i] = state[chain];
-            }
+        // each stretch goes on where the one before it ends
+        state.rotate_right(1);
+        state[0] = 0.0;
+        for (row, factor) in rows.iter_mut().zip(forward) {
+            step(row, factor, &mut state);
+            *row = state;
         }
 
-        let mut state = [0.0f32; CHAINS];
-        for ahead in (0..WARM_UP).rev() {
-            for chain in 0..CHAINS - 1 {
-                let i = starts[chain + 1] + ahead;
-                state[chain] = curve[i] - self.backward[i] * state[chain];
-            }
+        state = [0.0; CHAINS];
+        for (row, factor) in rows.iter().zip(backward).take(WARM_UP).rev() {
+            step(row, factor, &mut state);
         }
-        for step in 1..=length {
-            for chain in 0..CHAINS {
-                let i = starts[chain + 1] - step;
-                state[chain] = curve[i] - self.backward[i] * state[chain];
-                curve[i] = state[chain];
-            }
+        state.rotate_left(1);
+        state[CHAINS - 1] = 0.0;
+        for (row, factor) in rows.iter_mut().zip(backward).rev() {
+            step(row, factor, &mut state);
+            *row = state;
         }
-        for chain in 0..CHAINS {
-            for i in (starts[chain]..starts[chain + 1] - length).rev() {
-                state[chain] = curve[i] - self.backward[i] * state[chain];
-                curve[i] = state[chain];
-            }
-        }
-        for (j, o) in out.iter_mut().enumerate() {
-            let at = self.upper[j].to_bits() as usize;
+    }
+
+    fn evaluate(&self, y: &[f32], curve: &[f32], out: &mut [f32]) {
+        let places = Places::new(y.len());
+        let weights = self.value.iter().zip(self.curve_low).zip(self.curve_high);
+        for ((o, at), ((&value, &curve_low), &curve_high)) in
+            out.iter_mut().zip(self.upper).zip(weights)
+        {
+            let at = at.to_bits() as usize;
             let (low, high) = (y[at - 1], y[at]);
+            let (bend_low, bend_high) = (curve[places.of(at - 1)], curve[places.of(at)]);
             // In a frame of a few non-zero samples the spectrum is flat but for its last bits, and the peaks that the pitch search finds
             // hang on them: all that is small is added up before the one rounding at the scale of the spectrum.
-            let bend = self.curve_low[j] * curve[at - 1] + self.curve_high[j] * curve[at];
-            *o = low + (self.value[j] * (high - low) + bend);
+            *o = low + (value * (high - low) + (curve_low * bend_low + curve_high * bend_high));
         }
     }
 }

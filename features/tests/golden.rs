@@ -43,7 +43,7 @@ fn reference_folder_agrees() {
                 .collect();
             let values: [f32; FEATURE_COUNT] = values.try_into().expect("1582 values");
             let name = name.trim_end_matches(".wav");
-            let (rate, samples) = common::wav(&folder.join(format!("audio/{name}.wav")));
+            let (rate, samples) = common::wav::read(&folder.join(format!("audio/{name}.wav")));
             let comparison = Comparison::new(&values, &common::extract(set, rate, &samples));
             assert!(
                 comparison.misses.is_empty(),

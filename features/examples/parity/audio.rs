@@ -8,8 +8,8 @@ use symphonia::core::codecs::audio::AudioDecoderOptions;
 use symphonia::core::formats::{FormatOptions, TrackType, probe::Hint};
 use symphonia::core::io::MediaSourceStream;
 
-/// Sampling rate and samples of a 16-bit WAV or FLAC file.
-pub fn read(path: &Path) -> Result<(u32, Vec<f32>), Box<dyn Error>> {
+/// Sampling rate and samples of a 16-bit FLAC file.
+pub fn read_flac(path: &Path) -> Result<(u32, Vec<f32>), Box<dyn Error>> {
     let stream = MediaSourceStream::new(Box::new(File::open(path)?), Default::default());
     let mut format = symphonia::default::get_probe().probe(
         &Hint::new(),

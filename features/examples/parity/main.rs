@@ -4,6 +4,7 @@
 //! differs by more than the rule of [`ser_features::parity`] allows.
 
 mod audio;
+mod wav;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -153,7 +154,7 @@ fn reference(
             .try_into()
             .map_err(|_| format!("{name}: not {FEATURE_COUNT} values"))?;
         let stem = name.trim_end_matches(".wav");
-        let (rate, samples) = audio::read(&folder.join("audio").join(format!("{stem}.wav")))?;
+        let (rate, samples) = wav::read(&folder.join("audio").join(format!("{stem}.wav")));
         let (features, _) = pool.features(set, rate, &samples)?;
         let comparison = Comparison::new(&values, &features);
         println!("{}", line(stem, &comparison));
@@ -186,7 +187,7 @@ fn recordings(folder: &Path, pool: &mut Pool, verbose: bool) -> Result<bool, Box
     let (mut worst, mut spent, mut seconds) = (Vec::new(), Duration::ZERO, 0.0);
     for (row, reference) in text.lines().skip(1).zip(&rows) {
         let path = row.split(',').next().unwrap_or_default();
-        let (rate, samples) = audio::read(&folder.join(path))?;
+        let (rate, samples) = audio::read_flac(&folder.join(path))?;
         let (features, time) = pool.features(FeatureSet::Emobase2010, rate, &samples)?;
         spent += time;
         seconds += samples.len() as f64 / f64::from(rate);
