@@ -61,7 +61,7 @@ impl Dnn {
         widths.push(classes);
         let shape = Shape {
             widths,
-            hidden: Activation::LeakyRelu(config.autoencoder.leaky_slope),
+            hidden: Activation::LeakyRelu(config.autoencoder.leaky_slope as f32),
             output: Activation::Linear,
         };
         let mut rng = stream(config.seed, &format!("{purpose} initial classifier"), 0);
@@ -122,7 +122,7 @@ impl Dnn {
 
     /// Moves the average towards the network as this epoch left it.
     fn average(&mut self) -> Result<(), BackendError> {
-        let kept = self.config.average;
+        let kept = self.config.average as f32;
         if kept == 0.0 {
             return Ok(());
         }
@@ -154,7 +154,7 @@ impl Dnn {
         let c = &self.config;
         let rows = y.len() / weights.len().max(1);
         let targets = matrix(
-            weighted_targets(y, weights, c.label_smoothing),
+            weighted_targets(y, weights, c.label_smoothing as f32),
             rows,
             &self.device,
         );
@@ -162,9 +162,10 @@ impl Dnn {
         if let Some(front) = &self.front {
             x = front.forward(x, &mut Dropout::off());
         }
-        let logits = self
-            .net
-            .forward(x, &mut Dropout::new(c.dropout, c.input_dropout, rng));
+        let logits = self.net.forward(
+            x,
+            &mut Dropout::new(c.dropout as f32, c.input_dropout as f32, rng),
+        );
         let loss = soft_cross_entropy(logits, targets);
         let mut grads = loss.backward();
         let (tuned, slow, fast) = (self.encoder_depth, c.encoder_learning_rate, c.learning_rate);

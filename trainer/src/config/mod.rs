@@ -3,10 +3,15 @@
 //! That place is `default.toml` beside this file: `ser-train fit --print-config` prints it, and a user's
 //! file is laid over it key by key. A key that `default.toml` does not have is an error that names it.
 
+mod keys;
+
 use std::path::{Path, PathBuf};
 
 use ser_runtime::normalise::NormaliserKind;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use keys::nearest_word;
+use keys::{collect_keys, lay_over};
 
 use crate::export::card::CardConfig;
 
@@ -58,7 +63,7 @@ pub struct NormaliserConfig {
     /// Which map; G's output is linear under z-score and a sigmoid under min-max.
     pub kind: NormaliserKind,
     /// Largest absolute value afterwards; 0: no limit.
-    pub clip: f32,
+    pub clip: f64,
 }
 
 /// See `[mixup]` in [`DEFAULT_TOML`].
@@ -94,9 +99,9 @@ pub struct AutoencoderConfig {
     pub enabled: bool,
     pub code_size: usize,
     pub hidden: Vec<usize>,
-    pub leaky_slope: f32,
-    pub dropout: f32,
-    pub input_dropout: f32,
+    pub leaky_slope: f64,
+    pub dropout: f64,
+    pub input_dropout: f64,
     pub pretrain_epochs: usize,
     pub learning_rate: f64,
     pub weight_decay: f64,
@@ -117,7 +122,7 @@ pub struct GanConfig {
     pub generator_learning_rate: f64,
     pub discriminator_learning_rate: f64,
     pub discriminator_hidden: Vec<usize>,
-    pub discriminator_dropout: f32,
+    pub discriminator_dropout: f64,
 }
 
 /// See `[synthetic]` in [`DEFAULT_TOML`].
@@ -141,16 +146,16 @@ pub struct ClassifierConfig {
     pub rows: TrainingRows,
     pub mixup: bool,
     pub hidden: Vec<usize>,
-    pub dropout: f32,
-    pub input_dropout: f32,
+    pub dropout: f64,
+    pub input_dropout: f64,
     pub learning_rate: f64,
     pub encoder_learning_rate: f64,
     pub weight_decay: f64,
     pub epochs: usize,
     pub batch_size: usize,
     pub balance: Balance,
-    pub label_smoothing: f32,
-    pub average: f32,
+    pub label_smoothing: f64,
+    pub average: f64,
     pub select: Select,
 }
 
@@ -422,16 +427,16 @@ impl Config {
             &self.validation,
         );
 
-        not_negative("normaliser.clip", f64::from(self.normaliser.clip))?;
+        not_negative("normaliser.clip", self.normaliser.clip)?;
         positive("mixup.alpha", self.mixup.alpha)?;
         if !(self.mixup.real_share > 0.0 && self.mixup.real_share <= 1.0) {
             return fail("mixup.real_share", "must be greater than 0 and at most 1");
         }
         natural("autoencoder.code_size", a.code_size)?;
         widths("autoencoder.hidden", &a.hidden)?;
-        share("autoencoder.leaky_slope", f64::from(a.leaky_slope))?;
-        share("autoencoder.dropout", f64::from(a.dropout))?;
-        share("autoencoder.input_dropout", f64::from(a.input_dropout))?;
+        share("autoencoder.leaky_slope", a.leaky_slope)?;
+        share("autoencoder.dropout", a.dropout)?;
+        share("autoencoder.input_dropout", a.input_dropout)?;
         natural("autoencoder.pretrain_epochs", a.pretrain_epochs)?;
         positive("autoencoder.learning_rate", a.learning_rate)?;
         not_negative("autoencoder.weight_decay", a.weight_decay)?;
@@ -444,20 +449,17 @@ impl Config {
             g.discriminator_learning_rate,
         )?;
         widths("gan.discriminator_hidden", &g.discriminator_hidden)?;
-        share(
-            "gan.discriminator_dropout",
-            f64::from(g.discriminator_dropout),
-        )?;
+        share("gan.discriminator_dropout", g.discriminator_dropout)?;
         widths("classifier.hidden", &c.hidden)?;
-        share("classifier.dropout", f64::from(c.dropout))?;
-        share("classifier.input_dropout", f64::from(c.input_dropout))?;
+        share("classifier.dropout", c.dropout)?;
+        share("classifier.input_dropout", c.input_dropout)?;
         positive("classifier.learning_rate", c.learning_rate)?;
         positive("classifier.encoder_learning_rate", c.encoder_learning_rate)?;
         not_negative("classifier.weight_decay", c.weight_decay)?;
         natural("classifier.epochs", c.epochs)?;
         natural("classifier.batch_size", c.batch_size)?;
-        share("classifier.label_smoothing", f64::from(c.label_smoothing))?;
-        share("classifier.average", f64::from(c.average))?;
+        share("classifier.label_smoothing", c.label_smoothing)?;
+        share("classifier.average", c.average)?;
         if !(v.fraction > 0.0 && v.fraction < 1.0) {
             return fail(
                 "validation.fraction",
@@ -512,90 +514,6 @@ impl Config {
         }
         Ok(())
     }
-}
-
-fn join(prefix: &str, key: &str) -> String {
-    if prefix.is_empty() {
-        key.into()
-    } else {
-        format!("{prefix}.{key}")
-    }
-}
-
-fn collect_keys(table: &toml::Table, prefix: &str, out: &mut Vec<String>) {
-    for (key, value) in table {
-        let path = join(prefix, key);
-        if let toml::Value::Table(inner) = value {
-            collect_keys(inner, &path, out);
-        }
-        out.push(path);
-    }
-}
-
-fn lay_over(
-    base: &mut toml::Table,
-    user: toml::Table,
-    prefix: &str,
-    known: &[String],
-    origin: &str,
-) -> Result<(), ConfigError> {
-    for (key, value) in user {
-        let path = join(prefix, &key);
-        match (base.get_mut(&key), value) {
-            (None, _) => {
-                return Err(ConfigError::UnknownKey {
-                    origin: origin.into(),
-                    suggestion: suggest(&path, known),
-                    key: path,
-                });
-            }
-            (Some(toml::Value::Table(inner)), toml::Value::Table(user)) => {
-                lay_over(inner, user, &path, known, origin)?;
-            }
-            (Some(toml::Value::Table(_)), _) => {
-                return Err(ConfigError::Type {
-                    origin: origin.into(),
-                    message: format!("`{path}` is a section: write [{path}] and its keys below"),
-                });
-            }
-            (Some(slot), value) => *slot = value,
-        }
-    }
-    Ok(())
-}
-
-/// The known key that `path` most likely stands for: the same last part in another section first, then by spelling.
-fn suggest(path: &str, known: &[String]) -> Option<String> {
-    let last = |p: &str| p.rsplit('.').next().unwrap_or(p).to_owned();
-    let wanted = last(path);
-    known
-        .iter()
-        .map(|k| {
-            let whole = strsim::jaro_winkler(path, k);
-            let tail = strsim::jaro_winkler(&wanted, &last(k));
-            (whole.max(tail) + 0.1 * whole, k)
-        })
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(score, _)| *score > 0.75)
-        .map(|(_, k)| k.clone())
-}
-
-/// The nearest of `known` to `word`, where one is near enough to be meant.
-pub(crate) fn nearest_word<'a>(
-    word: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|k| {
-            (
-                strsim::jaro_winkler(&word.to_lowercase(), &k.to_lowercase()),
-                k,
-            )
-        })
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(score, _)| *score > 0.7)
-        .map(|(_, k)| k)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! ended: an epoch depends on nothing but the state before it, and `metrics.jsonl` is cut back to the length that the
 //! checkpoint knows.
 
+mod bench;
 pub mod checkpoint;
 pub mod training;
 

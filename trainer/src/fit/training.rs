@@ -4,28 +4,23 @@
 //! An epoch is a function of the configuration, the rows, the networks before it, and its own number: nothing else is
 //! carried along. That is what makes a run that was killed and taken up end where an uninterrupted one ends.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
-
-use ser_runtime::normalise::Normaliser;
+use serde_json::{Map, Value};
 
 use super::FitError;
+use super::bench::Bench;
 use crate::classify::dnn::{Dnn, DnnState};
 use crate::config::{ClassifierInput, Config, Metric, Select};
-use crate::data::batches::{Rows, largest, shuffled};
 use crate::data::folds::Fold;
-use crate::data::mixup::{Mixer, Pool};
-use crate::data::stream;
 use crate::data::task::Task;
-use crate::gan::mixup_gan::{GanState, LearningRates, MixupGan};
-use crate::metrics::{Confusion, balanced_cross_entropy};
+use crate::gan::mixup_gan::{GanState, MixupGan};
 use crate::model::{DenseLayer, HeldOut, TrainedModel};
-use crate::nn::{BackendError, values};
+use crate::nn::BackendError;
 
 /// Which rows are learned from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// Training rows; held-out rows choose the epoch.
     Search,
     /// All rows, for the number of epochs found.
@@ -109,18 +104,6 @@ pub struct Training<'t> {
     progress: Progress,
     bench: Bench,
     finished: Option<TrainedModel>,
-}
-
-/// What the current phase works with.
-#[derive(Debug)]
-struct Bench {
-    normaliser: Normaliser,
-    train: Rows,
-    held_out: Rows,
-    mixer: Mixer,
-    gan: Option<MixupGan>,
-    dnn: Option<(Dnn, Rows)>,
-    best: Option<Best>,
 }
 
 impl<'t> Training<'t> {
@@ -435,214 +418,5 @@ fn name(phase: Phase, stage: Stage) -> &'static str {
         (Phase::Refit, Stage::Pretrain) => "refit pretrain",
         (Phase::Refit, Stage::Gan) => "refit gan",
         (Phase::Refit, Stage::Classifier) => "refit classifier",
-    }
-}
-
-impl Bench {
-    fn new(
-        config: &Config,
-        task: &Task<'_>,
-        split: &Fold,
-        phase: Phase,
-        device: &Device,
-    ) -> Result<Self, FitError> {
-        let (train, held_out) = match phase {
-            Phase::Search => (split.train.clone(), split.held_out.clone()),
-            Phase::Refit => {
-                let mut all = [split.train.as_slice(), &split.held_out].concat();
-                all.sort_unstable();
-                (all, Vec::new())
-            }
-        };
-        let clip = (config.normaliser.clip > 0.0).then_some(config.normaliser.clip);
-        let normaliser = Normaliser::fit(
-            config.normaliser.kind,
-            train.iter().map(|&i| task.features(i)),
-            clip,
-        )?;
-        let purpose = match phase {
-            Phase::Search => "search",
-            Phase::Refit => "refit",
-        };
-        let gan = config
-            .needs_autoencoder()
-            .then(|| MixupGan::new(config, task.width(), purpose, device));
-        Ok(Self {
-            train: normalised(task, &train, &normaliser)?,
-            held_out: normalised(task, &held_out, &normaliser)?,
-            normaliser,
-            mixer: Mixer::new(&config.mixup).ok_or(FitError::Misfit)?,
-            gan,
-            dnn: None,
-            best: None,
-        })
-    }
-
-    fn pretrain(
-        &mut self,
-        config: &Config,
-        purpose: &str,
-        epoch: usize,
-    ) -> Result<Map<String, Value>, FitError> {
-        let gan = self.gan.as_mut().ok_or(FitError::Misfit)?;
-        let mut rng = stream(config.seed, purpose, epoch);
-        let pool = Pool::new(&self.train);
-        let mut means = Means::default();
-        for indices in shuffled(self.train.len(), config.autoencoder.batch_size, &mut rng) {
-            let batch = self.mixer.batch(&self.train, &indices, &pool, &mut rng);
-            let loss = gan.autoencoder_step(&batch, config.autoencoder.learning_rate, &mut rng)?;
-            means.add([("reconstruction_loss", loss)]);
-        }
-        let mut numbers = means.finish()?;
-        self.reconstruction_of_held_out(&mut numbers)?;
-        Ok(numbers)
-    }
-
-    fn adversarial(
-        &mut self,
-        config: &Config,
-        purpose: &str,
-        epoch: usize,
-    ) -> Result<Map<String, Value>, FitError> {
-        let gan = self.gan.as_mut().ok_or(FitError::Misfit)?;
-        let mut rng = stream(config.seed, purpose, epoch);
-        let pool = Pool::new(&self.train);
-        let rates = LearningRates {
-            autoencoder: config.gan.autoencoder_learning_rate,
-            generator: config.gan.generator_learning_rate,
-            discriminator: config.gan.discriminator_learning_rate,
-        };
-        let mut means = Means::default();
-        for indices in shuffled(self.train.len(), config.autoencoder.batch_size, &mut rng) {
-            let batch = self.mixer.batch(&self.train, &indices, &pool, &mut rng);
-            let (reconstruction, generator, d) = gan.adversarial_step(&batch, rates, &mut rng)?;
-            means.add([
-                ("reconstruction_loss", reconstruction),
-                ("generator_loss", generator),
-                ("discriminator_loss", d.loss),
-                ("discriminator_accuracy_real", d.real_accuracy),
-                ("discriminator_accuracy_fake", d.fake_accuracy),
-            ]);
-        }
-        let mut numbers = means.finish()?;
-        self.reconstruction_of_held_out(&mut numbers)?;
-        Ok(numbers)
-    }
-
-    fn reconstruction_of_held_out(&self, numbers: &mut Map<String, Value>) -> Result<(), FitError> {
-        if let (Some(gan), false) = (&self.gan, self.held_out.is_empty()) {
-            let error = gan.reconstruction_error(&self.held_out.values, self.held_out.len())?;
-            numbers.insert("validation_reconstruction_loss".into(), json!(error));
-        }
-        Ok(())
-    }
-
-    /// The rows that `[classifier] rows` asks for; synthetic ones are made here, from mixed training rows.
-    fn classifier_rows(&self, config: &Config, purpose: &str) -> Result<Rows, FitError> {
-        let wanted = config.classifier.rows;
-        let mut rows = if wanted.real() {
-            self.train.clone()
-        } else {
-            Rows::recorded(self.train.width, self.train.classes, Vec::new(), Vec::new())
-        };
-        if wanted.synthetic() {
-            let gan = self.gan.as_ref().ok_or(FitError::Misfit)?;
-            let pool = Pool::new(&self.train);
-            let mut left = match config.synthetic.rows {
-                0 => self.train.len(),
-                n => n,
-            };
-            let mut round = 0;
-            while left > 0 {
-                let mut rng = stream(config.seed, &format!("{purpose} synthetic rows"), round);
-                for mut indices in
-                    shuffled(self.train.len(), config.autoencoder.batch_size, &mut rng)
-                {
-                    indices.truncate(left);
-                    if indices.is_empty() {
-                        break;
-                    }
-                    left -= indices.len();
-                    let batch = self.mixer.batch(&self.train, &indices, &pool, &mut rng);
-                    let made = gan.synthesise(batch.values(), batch.rows())?;
-                    rows.push_synthetic(&made, batch.targets());
-                }
-                round += 1;
-            }
-        }
-        Ok(rows)
-    }
-
-    fn classify(
-        &mut self,
-        config: &Config,
-        purpose: &str,
-        epoch: usize,
-    ) -> Result<Map<String, Value>, FitError> {
-        let (dnn, rows) = self.dnn.as_mut().ok_or(FitError::Misfit)?;
-        let mut rng = stream(config.seed, purpose, epoch);
-        let mixer = config.classifier.mixup.then_some(&self.mixer);
-        let loss = dnn.epoch(rows, mixer, &mut rng)?;
-        let mut numbers = Map::new();
-        numbers.insert("train_loss".into(), json!(loss));
-        if !self.held_out.is_empty() {
-            let logits = dnn.logits(&self.held_out)?;
-            let classes = self.held_out.classes;
-            let truth = &self.held_out.class;
-            let predicted = logits.chunks_exact(classes).map(largest);
-            let confusion = Confusion::of(classes, truth.iter().copied().zip(predicted));
-            numbers.insert("validation_uar".into(), json!(confusion.uar()));
-            let loss = balanced_cross_entropy(&logits, classes, truth);
-            numbers.insert("validation_loss".into(), json!(loss));
-        }
-        Ok(numbers)
-    }
-}
-
-/// Rows of the task, normalised.
-pub(crate) fn normalised(
-    task: &Task<'_>,
-    indices: &[usize],
-    normaliser: &Normaliser,
-) -> Result<Rows, FitError> {
-    let mut values = Vec::with_capacity(indices.len() * task.width());
-    for &i in indices {
-        let start = values.len();
-        values.extend_from_slice(task.features(i));
-        normaliser.apply(&mut values[start..])?;
-    }
-    Ok(Rows::recorded(
-        task.width(),
-        task.labels.len(),
-        values,
-        indices.iter().map(|&i| task.classes[i]).collect(),
-    ))
-}
-
-/// Sums of named one-element tensors over the batches of an epoch; read from the device once, at its end.
-#[derive(Default)]
-struct Means {
-    sums: Vec<(&'static str, Tensor<1>)>,
-    count: usize,
-}
-
-impl Means {
-    fn add<const N: usize>(&mut self, numbers: [(&'static str, Tensor<1>); N]) {
-        self.count += 1;
-        for (name, value) in numbers {
-            match self.sums.iter_mut().find(|(n, _)| *n == name) {
-                Some((_, sum)) => *sum = sum.clone() + value,
-                None => self.sums.push((name, value)),
-            }
-        }
-    }
-
-    fn finish(self) -> Result<Map<String, Value>, BackendError> {
-        let mut out = Map::new();
-        for (name, sum) in self.sums {
-            let sum = values(sum)?.first().copied().unwrap_or(f32::NAN);
-            out.insert(name.into(), json!(f64::from(sum) / self.count as f64));
-        }
-        Ok(out)
     }
 }

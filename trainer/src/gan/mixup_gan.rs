@@ -87,9 +87,9 @@ impl MixupGan {
                 generator: adam(),
                 discriminator: adam(),
             },
-            dropout: config.autoencoder.dropout,
-            input_dropout: config.autoencoder.input_dropout,
-            discriminator_dropout: config.gan.discriminator_dropout,
+            dropout: config.autoencoder.dropout as f32,
+            input_dropout: config.autoencoder.input_dropout as f32,
+            discriminator_dropout: config.gan.discriminator_dropout as f32,
             device: device.clone(),
         }
     }
@@ -301,7 +301,7 @@ pub struct GanState {
 /// Shapes of E, G and D for rows of `width` features.
 pub fn shapes(config: &Config, width: usize) -> (Shape, Shape, Shape) {
     let a = &config.autoencoder;
-    let hidden = Activation::LeakyRelu(a.leaky_slope);
+    let hidden = Activation::LeakyRelu(a.leaky_slope as f32);
     let chain = |first: usize, middle: &mut dyn Iterator<Item = usize>, last: usize| {
         let mut widths = vec![first];
         widths.extend(middle);

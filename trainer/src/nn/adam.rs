@@ -42,7 +42,7 @@ impl AdamConfig {
 #[derive(Clone, Debug)]
 enum Moments {
     Host { first: Vec<f32>, second: Vec<f32> },
-    Device { first: Tensor<1>, second: Tensor<1> },
+    Device(Box<[Tensor<1>; 2]>),
 }
 
 /// The optimiser of one network.
@@ -151,7 +151,7 @@ impl Adam {
         let moments = &mut self.moments[slot];
         let plain = value.without_autodiff();
         let updated = if in_place(&device) {
-            moments.to_host(count)?;
+            moments.move_to_host(count)?;
             let Moments::Host { first, second } = moments else {
                 return Err(BackendError("moments are not on the host".into()));
             };
@@ -168,10 +168,11 @@ impl Adam {
             );
             Tensor::from_data(data, &device)
         } else {
-            moments.to_device(count, &device);
-            let Moments::Device { first, second } = moments else {
+            moments.move_to_device(count, &device);
+            let Moments::Device(both) = moments else {
                 return Err(BackendError("moments are not on the device".into()));
             };
+            let [first, second] = &mut **both;
             let g = gradient.reshape([count]);
             *first = first.clone().mul_scalar(step.beta1) + g.clone().mul_scalar(1.0 - step.beta1);
             *second =
@@ -202,8 +203,10 @@ impl Adam {
         for m in &self.moments {
             match m {
                 Moments::Host { first, second } => out.extend([first.clone(), second.clone()]),
-                Moments::Device { first, second } => {
-                    out.extend([values(first.clone())?, values(second.clone())?]);
+                Moments::Device(both) => {
+                    for tensor in both.iter() {
+                        out.push(values(tensor.clone())?);
+                    }
                 }
             }
         }
@@ -226,7 +229,7 @@ impl Adam {
 }
 
 impl Moments {
-    fn to_host(&mut self, count: usize) -> Result<(), BackendError> {
+    fn move_to_host(&mut self, count: usize) -> Result<(), BackendError> {
         match self {
             Self::Host { first, second } => {
                 if first.is_empty() {
@@ -234,7 +237,8 @@ impl Moments {
                     *second = vec![0.0; count];
                 }
             }
-            Self::Device { first, second } => {
+            Self::Device(both) => {
+                let [first, second] = &**both;
                 *self = Self::Host {
                     first: values(first.clone())?,
                     second: values(second.clone())?,
@@ -244,7 +248,7 @@ impl Moments {
         Ok(())
     }
 
-    fn to_device(&mut self, count: usize, device: &Device) {
+    fn move_to_device(&mut self, count: usize, device: &Device) {
         if let Self::Host { first, second } = self {
             let tensor = |v: &mut Vec<f32>| {
                 let v = if v.is_empty() {
@@ -254,10 +258,7 @@ impl Moments {
                 };
                 Tensor::from_data(TensorData::new(v, [count]), device)
             };
-            *self = Self::Device {
-                first: tensor(first),
-                second: tensor(second),
-            };
+            *self = Self::Device(Box::new([tensor(first), tensor(second)]));
         }
     }
 }

@@ -62,7 +62,7 @@ impl<'r> Dropout<'r> {
         match &mut self.rng {
             Some(rng) if share > 0.0 => {
                 let [rows, columns] = x.dims();
-                let mask = mask(rows * columns, share, *rng);
+                let mask = mask(rows * columns, share, rng);
                 let device = x.device().without_autodiff();
                 x * matrix(mask, rows, &device)
             }
