@@ -100,8 +100,9 @@ impl Analysis {
         self.fft_b.apply(tables.twiddles_b, data, re, im);
         fft::magnitude(re, im, mag);
         probe.mark(Stage::SpectrumB);
-        // the spectrum's real part serves as scratch, its imaginary part becomes the octave spectrum
-        Spline::new(g.bins_b(), tables.spline).apply(mag, re, im);
+        // the spectrum's parts serve as scratch, its imaginary part becomes the octave spectrum
+        let work = &mut data[..g.bins_b()];
+        Spline::new(g.bins_b(), tables.spline).apply(mag, work, re, im);
         probe.mark(Stage::Spline);
         let sum = &mut mag[..];
         self.harmonics.apply(im, sum);

@@ -116,7 +116,7 @@ impl Resampler {
             let sums = &mut scratch[..columns];
             sums.fill(re[0]);
             for (rows, bins) in groups {
-                add(sums, rows, columns, 0, bins);
+                add(sums, &columns_of(rows, columns), bins);
             }
             out.copy_from_slice(&sums[..out.len()]);
         } else {
@@ -134,18 +134,12 @@ impl Resampler {
             );
             let padded = from / PAD * PAD;
             for (rows, bins) in groups {
+                let fourth = &mut fourth[padded..];
                 if self.nyquist {
-                    add_folded::<false>(first, second, third, rows, columns, bins);
+                    add_folded::<false>([first, second, third, fourth], rows, columns, bins);
                 } else {
-                    add_folded::<true>(first, second, third, rows, columns, bins);
+                    add_folded::<true>([first, second, third, fourth], rows, columns, bins);
                 }
-                add(
-                    &mut fourth[padded..],
-                    rows,
-                    columns,
-                    padded,
-                    bins.map(|(re, im)| (re, -im)),
-                );
             }
             for i in 0..=quarter {
                 (out[i], out[half - i], out[half + i]) = (first[i], second[i], third[i]);
@@ -173,22 +167,24 @@ impl Resampler {
     }
 }
 
-/// Rows of a group, as long as `n`, from column `first` on.
+/// Rows of a group: cosines and sines of a bin in turn.
 #[inline(always)]
-fn columns_of(rows: &[f32], columns: usize, first: usize, n: usize) -> [&[f32]; 2 * GROUP] {
+fn columns_of(rows: &[f32], columns: usize) -> [&[f32]; 2 * GROUP] {
     let mut out: [&[f32]; 2 * GROUP] = [&[]; 2 * GROUP];
     for (row, o) in rows.chunks_exact(columns).zip(&mut out) {
-        *o = &row[first..first + n];
+        *o = row;
     }
     out
 }
 
-/// Adds a group of bins to the outputs whose columns begin at `first`.
-#[inline(never)]
-fn add(y: &mut [f32], rows: &[f32], columns: usize, first: usize, bins: [(f32, f32); GROUP]) {
+/// Adds a group of bins to the outputs of the last columns.
+#[inline(always)]
+fn add(y: &mut [f32], rows: &[&[f32]; 2 * GROUP], bins: [(f32, f32); GROUP]) {
     let n = y.len() / PAD * PAD;
     let y = &mut y[..n];
-    let [c0, s0, c1, s1, c2, s2, c3, s3] = columns_of(rows, columns, first, n);
+    let last = |row: usize| &rows[row][rows[row].len() - n..];
+    let (c0, s0, c1, s1) = (last(0), last(1), last(2), last(3));
+    let (c2, s2, c3, s3) = (last(4), last(5), last(6), last(7));
     let [(r0, i0), (r1, i1), (r2, i2), (r3, i3)] = bins;
     for at in 0..n {
         let two = (((y[at] + r0 * c0[at]) + i0 * s0[at]) + r1 * c1[at]) + i1 * s1[at];
@@ -196,21 +192,36 @@ fn add(y: &mut [f32], rows: &[f32], columns: usize, first: usize, bins: [(f32, f
     }
 }
 
-/// Adds a group of bins, the first odd or even and so on in turn, to three outputs per column. About the quarter and the half period the cosines
+/// Adds a group of bins, the first odd or even and so on in turn, to three outputs per
+/// column and to the fourth of the last columns. About the quarter and the half period the cosines
 /// of odd bins change sign; about the quarter period the sines of even bins, about the half period those of odd bins do.
 #[inline(never)]
 fn add_folded<const FIRST_ODD: bool>(
-    first: &mut [f32],
-    second: &mut [f32],
-    third: &mut [f32],
+    [first, second, third, fourth]: [&mut [f32]; 4],
     rows: &[f32],
     columns: usize,
     bins: [(f32, f32); GROUP],
 ) {
-    let n = columns / PAD * PAD;
-    let (first, second, third) = (&mut first[..n], &mut second[..n], &mut third[..n]);
-    let [c0, s0, c1, s1, c2, s2, c3, s3] = columns_of(rows, columns, 0, n);
+    let rows = columns_of(rows, columns);
     let [(r0, i0), (r1, i1), (r2, i2), (r3, i3)] = bins;
+    add(fourth, &rows, [(r0, -i0), (r1, -i1), (r2, -i2), (r3, -i3)]);
+    let n = columns / PAD * PAD;
+    let [c0, s0, c1, s1, c2, s2, c3, s3] = rows;
+    let (c0, s0, c1, s1) = (&c0[..n], &s0[..n], &c1[..n], &s1[..n]);
+    let (c2, s2, c3, s3) = (&c2[..n], &s2[..n], &c3[..n], &s3[..n]);
+    fold::<FIRST_ODD>(&mut first[..n], &mut second[..n], &mut third[..n], [c0, s0, c1, s1, c2, s2, c3, s3], bins);
+}
+
+/// The three outputs of [`add_folded`] that every column has; all slices are equally long.
+#[inline(always)]
+fn fold<const FIRST_ODD: bool>(
+    first: &mut [f32],
+    second: &mut [f32],
+    third: &mut [f32],
+    [c0, s0, c1, s1, c2, s2, c3, s3]: [&[f32]; 2 * GROUP],
+    [(r0, i0), (r1, i1), (r2, i2), (r3, i3)]: [(f32, f32); GROUP],
+) {
+    let n = first.len();
     let odd = |(a, b, c): (f32, f32, f32), p: f32, q: f32| ((a + p) + q, (b - p) + q, (c - p) - q);
     let even = |(a, b, c): (f32, f32, f32), p: f32, q: f32| ((a + p) + q, (b + p) - q, (c + p) + q);
     for at in 0..n {

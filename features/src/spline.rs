@@ -164,12 +164,12 @@ impl<'a> Spline<'a> {
         }
     }
 
-    /// `out[j]` = spline through `y` at point j of the octave axis; `curve` is scratch. All as long as the spectrum.
-    pub fn apply(&self, y: &[f32], curve: &mut [f32], out: &mut [f32]) {
-        let bins = y.len();
-        self.right_side(y, out);
-        self.solve(out, curve);
-        self.evaluate(y, curve, &mut out[..bins]);
+    /// `out[j]` = spline through `y` at point j of the octave axis; `work` and `curve` are scratch. All as long as the
+    /// spectrum.
+    pub fn apply(&self, y: &[f32], work: &mut [f32], curve: &mut [f32], out: &mut [f32]) {
+        self.right_side(y, curve);
+        self.solve(curve, work);
+        self.evaluate(y, curve, out);
     }
 
     /// Right-hand side of the tridiagonal system, in natural order.
@@ -188,7 +188,7 @@ impl<'a> Spline<'a> {
         }
     }
 
-    /// Second derivatives at the points, in the order of [`Places`].
+    /// Second derivatives at the points, in place of the right-hand side; `curve` is scratch.
     fn solve(&self, right_side: &mut [f32], curve: &mut [f32]) {
         let length = (right_side.len() - 1) / CHAINS;
         right_side[CHAINS * length] = 0.0;
@@ -232,20 +232,30 @@ impl<'a> Spline<'a> {
             step(row, factor, &mut state);
             *row = state;
         }
+        for (chain, stretch) in right_side[1..].chunks_exact_mut(length).enumerate() {
+            for (row, v) in rows.iter().zip(stretch) {
+                *v = row[chain];
+            }
+        }
+        right_side[0] = 0.0;
     }
 
     fn evaluate(&self, y: &[f32], curve: &[f32], out: &mut [f32]) {
-        let places = Places::new(y.len());
         let weights = self.value.iter().zip(self.curve_low).zip(self.curve_high);
         for ((o, at), ((&value, &curve_low), &curve_high)) in
             out.iter_mut().zip(self.upper).zip(weights)
         {
             let at = at.to_bits() as usize;
-            let (low, high) = (y[at - 1], y[at]);
-            let (bend_low, bend_high) = (curve[places.of(at - 1)], curve[places.of(at)]);
+            let (&[low, high], &[bend_low, bend_high]) = (pair(y, at), pair(curve, at));
             // In a frame of a few non-zero samples the spectrum is flat but for its last bits, and the peaks that the pitch search finds
             // hang on them: all that is small is added up before the one rounding at the scale of the spectrum.
             *o = low + (value * (high - low) + (curve_low * bend_low + curve_high * bend_high));
         }
     }
+}
+
+/// Values below and at point `at` ≥ 1.
+#[inline(always)]
+fn pair(v: &[f32], at: usize) -> &[f32; 2] {
+    v[at - 1..].first_chunk().unwrap_or(&[0.0; 2])
 }

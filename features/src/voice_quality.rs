@@ -205,19 +205,26 @@ fn add((sum, count): &mut (f32, u32), value: f32) {
     *count += 1;
 }
 
+/// Extremes that run side by side.
+const EXTREMES: usize = 8;
+
 /// Range of the interior samples 1..=len−2 of a period.
 fn peak_to_peak(period: &[f32]) -> f32 {
     let interior = period
         .get(1..period.len().saturating_sub(1))
         .unwrap_or_default();
-    let Some(&first) = interior.first() else {
-        return 0.0;
-    };
-    let (mut low, mut high) = (first, first);
-    for &v in interior {
-        low = low.min(v);
-        high = high.max(v);
+    let Some(&first) = interior.first() else { return 0.0 };
+    let (mut low, mut high) = ([first; EXTREMES], [first; EXTREMES]);
+    let (chunks, rest) = interior.as_chunks::<EXTREMES>();
+    let least = |a: f32, b: f32| if b < a { b } else { a };
+    for chunk in chunks {
+        for lane in 0..EXTREMES {
+            low[lane] = least(low[lane], chunk[lane]);
+            high[lane] = -least(-high[lane], -chunk[lane]);
+        }
     }
+    let low = low.iter().chain(rest).fold(first, |a, &b| least(a, b));
+    let high = high.iter().chain(rest).fold(first, |a, &b| -least(-a, -b));
     high - low
 }
 
@@ -269,6 +276,8 @@ const ROUNDOFF: f64 = f32::EPSILON as f64 / 2.0;
 const PARTIAL: usize = 16;
 
 /// Bounds of the correlations at lags `tau_min`, `tau_min` + 1, …: infinite where fast arithmetic says nothing.
+// apart from its caller the compiler keeps the sums in registers
+#[inline(never)]
 fn bound_correlations(w: &[f32], tau_min: usize, low: &mut [f32], high: &mut [f32]) {
     let square = |v: f32| f64::from(v) * f64::from(v);
     let (x, rest) = w.split_at(tau_min);
@@ -322,6 +331,8 @@ fn product(x: &[f32], y: &[f32]) -> f32 {
 ///
 /// The order of the sums is part of the definition (see [`parabola::vertex`]); the three lags run side by side.
 #[expect(clippy::needless_range_loop, reason = "one index for several rows")]
+// apart from its caller the compiler keeps the sums in registers
+#[inline(never)]
 fn correlations(w: &[f32], lag: usize) -> [f64; 3] {
     let lags = [lag - 1, lag, lag + 1];
     let common = lags[0];
