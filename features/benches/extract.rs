@@ -13,7 +13,12 @@ fn voice(rate: u32) -> Vec<f32> {
         .flat_map(|name| common::golden(name).1)
         .map(|v| f32::from(v) / 32767.0)
         .collect();
-    samples.iter().copied().cycle().take(10 * rate as usize).collect()
+    samples
+        .iter()
+        .copied()
+        .cycle()
+        .take(10 * rate as usize)
+        .collect()
 }
 
 fn extract(c: &mut Criterion) {
@@ -35,7 +40,11 @@ fn extract(c: &mut Criterion) {
     }
     group.finish();
     c.bench_function("new, 16000 Hz, 10 s", |b| {
-        let config = Config { sample_rate: 16_000, max_frames: 1000, feature_set: FeatureSet::Emobase2010 };
+        let config = Config {
+            sample_rate: 16_000,
+            max_frames: 1000,
+            feature_set: FeatureSet::Emobase2010,
+        };
         let mut memory = vec![0.0; ser_features::memory_len(16_000, 1000)];
         b.iter(|| Extractor::new(config, &mut memory[..]).map(|e| e.frames()));
     });
@@ -58,7 +67,11 @@ fn stages() {
     let frames = (rounds * extractor.frames()) as f64;
     for stage in Stage::ALL {
         let time = extractor.stage_time(stage).expect("measured").as_secs_f64();
-        println!("{:<22}{:>8.3} us per 10-ms frame", stage.name(), time / frames * 1e6);
+        println!(
+            "{:<22}{:>8.3} us per 10-ms frame",
+            stage.name(),
+            time / frames * 1e6
+        );
     }
 }
 

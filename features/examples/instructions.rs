@@ -15,7 +15,10 @@ use ser_features::{Config, Extractor, FeatureSet, Features, memory_len};
 fn main() -> Result<(), Box<dyn Error>> {
     let rounds: usize = std::env::args().nth(1).map_or(Ok(1), |v| v.parse())?;
     for rate in [8_000, 16_000, 22_050, 44_100, 48_000, 96_000] {
-        println!("{rate} Hz: fixed memory {} kB", (4 * memory_len(rate, 0)).div_ceil(1000));
+        println!(
+            "{rate} Hz: fixed memory {} kB",
+            (4 * memory_len(rate, 0)).div_ceil(1000)
+        );
     }
     // a pulse train with vibrato and a little noise, through two resonances
     let (mut phase, mut seed) = (0.0f32, 1u32);
@@ -34,13 +37,21 @@ fn main() -> Result<(), Box<dyn Error>> {
             0.02 * x
         })
         .collect();
-    let mut extractor = Extractor::owned(Config::for_samples(16_000, samples.len(), FeatureSet::Emobase2010))?;
+    let mut extractor = Extractor::owned(Config::for_samples(
+        16_000,
+        samples.len(),
+        FeatureSet::Emobase2010,
+    ))?;
     let mut features = Features::zeroed();
     for _ in 0..rounds {
         extractor.reset();
         extractor.push(&samples)?;
         extractor.finish(&mut features)?;
     }
-    println!("{} frames, {} voiced", extractor.frames(), extractor.voiced_frames());
+    println!(
+        "{} frames, {} voiced",
+        extractor.frames(),
+        extractor.voiced_frames()
+    );
     Ok(())
 }

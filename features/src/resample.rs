@@ -209,7 +209,13 @@ fn add_folded<const FIRST_ODD: bool>(
     let [c0, s0, c1, s1, c2, s2, c3, s3] = rows;
     let (c0, s0, c1, s1) = (&c0[..n], &s0[..n], &c1[..n], &s1[..n]);
     let (c2, s2, c3, s3) = (&c2[..n], &s2[..n], &c3[..n], &s3[..n]);
-    fold::<FIRST_ODD>(&mut first[..n], &mut second[..n], &mut third[..n], [c0, s0, c1, s1, c2, s2, c3, s3], bins);
+    fold::<FIRST_ODD>(
+        &mut first[..n],
+        &mut second[..n],
+        &mut third[..n],
+        [c0, s0, c1, s1, c2, s2, c3, s3],
+        bins,
+    );
 }
 
 /// The three outputs of [`add_folded`] that every column has; all slices are equally long.

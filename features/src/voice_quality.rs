@@ -213,7 +213,9 @@ fn peak_to_peak(period: &[f32]) -> f32 {
     let interior = period
         .get(1..period.len().saturating_sub(1))
         .unwrap_or_default();
-    let Some(&first) = interior.first() else { return 0.0 };
+    let Some(&first) = interior.first() else {
+        return 0.0;
+    };
     let (mut low, mut high) = ([first; EXTREMES], [first; EXTREMES]);
     let (chunks, rest) = interior.as_chunks::<EXTREMES>();
     let least = |a: f32, b: f32| if b < a { b } else { a };
