@@ -9,13 +9,18 @@ use ser_features::{Config, Extractor, FEATURE_COUNT, FeatureSet, Features};
 #[path = "../../examples/parity/wav.rs"]
 pub mod wav;
 
+/// The workspace's folder.
+fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors()
+        .find(|folder| folder.join("Cargo.lock").is_file())
+        .unwrap_or(here)
+}
+
 /// The shared folder, or `None` with a loud line.
 pub fn shared(sub: &str) -> Option<PathBuf> {
     let root = std::env::var_os("SER_SHARED")
-        .map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-            PathBuf::from,
-        )
+        .map_or_else(|| workspace().join("../shared"), PathBuf::from)
         .join(sub);
     if root.is_dir() {
         return Some(root);
@@ -29,7 +34,7 @@ pub fn shared(sub: &str) -> Option<PathBuf> {
 
 /// A committed golden: sampling rate, samples, openSMILE's features.
 pub fn golden(name: &str) -> (u32, Vec<i16>, [f32; FEATURE_COUNT]) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/features");
+    let folder = workspace().join("tests/golden/features");
     let read = |kind: &str| {
         fs::read_to_string(folder.join(format!("{name}.{kind}.txt"))).expect("golden file")
     };
