@@ -25,8 +25,8 @@ pub struct Args {
     #[arg(long, default_value = "speaker", value_name = "speaker|session|K")]
     folds: FoldChoice,
     /// Repeats with seeds that count up from the configuration's
-    #[arg(long, default_value = "1")]
-    seeds: NonZeroUsize,
+    #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    seeds: u16,
     /// Folds side by side [default: one for each core]
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
@@ -47,7 +47,7 @@ pub fn run(args: Args) -> Result<(), Error> {
         &config,
         &EvaluateOptions {
             folds: args.folds,
-            seeds: args.seeds.get(),
+            seeds: args.seeds.into(),
             jobs: args.jobs.map_or(cores, NonZeroUsize::get),
             device: &device,
             output: &args.output,

@@ -18,6 +18,11 @@ use crate::export::card::CardConfig;
 /// The defaults with their explanations, as TOML.
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
 
+/// Widest layer: two neighbours of this width take 1.6 GB.
+const WIDEST: usize = 20_000;
+/// Most epochs, rows of a batch, synthetic rows.
+const MOST: usize = 1_000_000;
+
 /// Everything that decides a training run, apart from the feature table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -400,10 +405,10 @@ impl Config {
             }
         };
         let natural = |key, x: usize| {
-            if x > 0 {
+            if (1..=MOST).contains(&x) {
                 Ok(())
             } else {
-                fail(key, "must be at least 1")
+                fail(key, &format!("must lie between 1 and {MOST}"))
             }
         };
         let not_negative = |key, x: f64| {
@@ -414,10 +419,10 @@ impl Config {
             }
         };
         let widths = |key, w: &[usize]| {
-            if w.contains(&0) {
-                fail(key, "must not contain a layer of width 0")
-            } else {
+            if w.iter().all(|x| (1..=WIDEST).contains(x)) {
                 Ok(())
+            } else {
+                fail(key, &format!("must hold widths between 1 and {WIDEST}"))
             }
         };
         let (a, g, c, v) = (
@@ -432,7 +437,7 @@ impl Config {
         if !(self.mixup.real_share > 0.0 && self.mixup.real_share <= 1.0) {
             return fail("mixup.real_share", "must be greater than 0 and at most 1");
         }
-        natural("autoencoder.code_size", a.code_size)?;
+        widths("autoencoder.code_size", &[a.code_size])?;
         widths("autoencoder.hidden", &a.hidden)?;
         share("autoencoder.leaky_slope", a.leaky_slope)?;
         share("autoencoder.dropout", a.dropout)?;
@@ -458,6 +463,7 @@ impl Config {
         not_negative("classifier.weight_decay", c.weight_decay)?;
         natural("classifier.epochs", c.epochs)?;
         natural("classifier.batch_size", c.batch_size)?;
+        natural("synthetic.rows", self.synthetic.rows.max(1))?;
         share("classifier.label_smoothing", c.label_smoothing)?;
         share("classifier.average", c.average)?;
         if !(v.fraction > 0.0 && v.fraction < 1.0) {
@@ -570,6 +576,14 @@ mod tests {
         assert!(error("[mixup]\nalpha = nan\n").contains("`mixup.alpha`"));
         assert!(error("[classifier]\ndropout = 1.0\n").contains("`classifier.dropout`"));
         assert!(error("seed = \n").contains("c.toml"));
+        for huge in ["code_size", "pretrain_epochs", "batch_size"] {
+            let e = error(&format!("[autoencoder]\n{huge} = 4000000000000000000\n"));
+            assert!(
+                e.contains(&format!("`autoencoder.{huge}`")) && e.contains("between"),
+                "{e}"
+            );
+        }
+        assert!(error("[classifier]\nhidden = [8, 0]\n").contains("`classifier.hidden`"));
     }
 
     #[test]
