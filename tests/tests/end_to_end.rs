@@ -10,19 +10,18 @@ const CONFIG: &str = r#"
 seed = 3
 
 [autoencoder]
-code = 8
+code_size = 8
 hidden = [48, 24]
 pretrain_epochs = 3
-gan_epochs = 3
 
-[discriminator]
-hidden = [32, 32]
+[gan]
+epochs = 3
+discriminator_hidden = [32, 32]
 
 [classifier]
-input = "code"
-fine_tune = true
 hidden = [32]
 learning_rate = 1e-3
+encoder_learning_rate = 1e-3
 epochs = 60
 "#;
 
@@ -54,7 +53,7 @@ fn predictions(output: &str) -> Vec<Value> {
 fn from_labelled_recordings_to_an_emotion() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = |name: &str| folder.path().join(name);
-    for (name, speakers, seed) in [("voices", "5", "11"), ("new-voices", "2", "12")] {
+    for (name, speakers, seed) in [("voices", "8", "31"), ("new-voices", "3", "32")] {
         succeed(ser_train().arg("synth-corpus").arg(at(name)).args([
             "--speakers",
             speakers,

@@ -2,6 +2,7 @@
 
 use crate::setup;
 use crate::shell::{self, Result, cargo};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -67,22 +68,32 @@ fn check_alone(package: &str, features: &str) -> Result<()> {
     ]))
 }
 
-/// `cargo xtask parity`: the features crate's own comparison with openSMILE.
+/// `cargo xtask parity`: the features crate's own comparison with openSMILE, over the team's reference data.
 pub fn parity(arguments: &[String]) -> Result<()> {
-    shell::run(
-        cargo()
-            .args([
-                "run",
-                "--quiet",
-                "--release",
-                "--package",
-                "ser-features",
-                "--features",
-                "std",
-                "--example",
-                "parity",
-                "--",
-            ])
-            .args(arguments),
-    )
+    let mut command = cargo();
+    command.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--package",
+        "ser-features",
+        "--features",
+        "std",
+        "--example",
+        "parity",
+        "--",
+    ]);
+    if !arguments.iter().any(|a| a == "--shared") {
+        let shared = std::env::var_os("SER_SHARED")
+            .map_or_else(|| shell::root().join("../shared"), PathBuf::from);
+        if !shared.exists() {
+            return Err(format!(
+                "no reference data at {}: name the folder with --shared or SER_SHARED",
+                shared.display()
+            ));
+        }
+        command.arg("--shared").arg(shared);
+    }
+    shell::run(command.args(arguments))
 }
