@@ -474,7 +474,12 @@ fn protocol(
     let stopping = match config.validation.by {
         HoldOut::None => "no early stopping".to_owned(),
         by => format!(
-            "early stopping on {}s held out among the training rows of the fold{}",
+            "{} on {}s held out among the training rows of the fold{}",
+            if config.held_out_rows_choose() {
+                "early stopping"
+            } else {
+                "fixed number of epochs, watched"
+            },
             if by == HoldOut::Speaker {
                 "speaker"
             } else {

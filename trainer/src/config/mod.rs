@@ -341,6 +341,12 @@ impl Config {
         Self::from_toml(&text, &path.display().to_string())
     }
 
+    /// Whether held-out rows have a say in which classifier is kept: by stopping early or by choosing the epoch.
+    pub fn held_out_rows_choose(&self) -> bool {
+        self.validation.by != HoldOut::None
+            && (self.validation.patience > 0 || self.classifier.select == Select::Best)
+    }
+
     /// Lays `text` over the defaults; `origin` names it in errors.
     ///
     /// # Errors

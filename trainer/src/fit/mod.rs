@@ -314,8 +314,13 @@ fn validation_score(
         crate::metrics::Confusion::of(labels.len(), truth.iter().copied().zip(predicted));
     Some(ser_runtime::bundle::Score {
         protocol: format!(
-            "validation rows of this training ({}); early stopping looked at them, so this is optimistic",
-            split.name
+            "validation rows of this training ({}); {}",
+            split.name,
+            if training.held_out_rows_choose() {
+                "early stopping looked at them, so this is optimistic"
+            } else {
+                "nothing was chosen by them, but they are few"
+            }
         ),
         metric: "UAR".into(),
         value: confusion.uar()?,

@@ -192,6 +192,11 @@ impl<'t> Training<'t> {
         self.progress.held_out.as_ref()
     }
 
+    /// Whether the held-out rows have a say in which classifier is kept.
+    pub fn held_out_rows_choose(&self) -> bool {
+        self.config.held_out_rows_choose()
+    }
+
     /// Classifier epochs that the search chose, once it has.
     pub fn chosen_epochs(&self) -> Option<usize> {
         self.progress.chosen_epochs
