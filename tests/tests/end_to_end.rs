@@ -49,43 +49,55 @@ fn predictions(output: &str) -> Vec<Value> {
         .collect()
 }
 
+/// Makes synthetic voices in `folder`.
+fn voices(folder: &Path, speakers: u32, per_label: u32, seed: u32) {
+    let options = format!("--speakers {speakers} --per-label {per_label} --seed {seed}");
+    succeed(
+        ser_train()
+            .arg("synth-corpus")
+            .arg(folder)
+            .args(options.split(' ')),
+    );
+}
+
+/// Runs `ser-train COMMAND INPUT … -o OUTPUT`.
+fn make(command: &[&str], input: &Path, options: &[&Path], output: &Path) {
+    succeed(
+        ser_train()
+            .args(command)
+            .arg(input)
+            .args(options)
+            .arg("-o")
+            .arg(output)
+            .env("SOURCE_DATE_EPOCH", "1700000000"),
+    );
+}
+
 #[test]
 fn from_labelled_recordings_to_an_emotion() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = |name: &str| folder.path().join(name);
-    for (name, speakers, seed) in [("voices", "8", "31"), ("new-voices", "3", "32")] {
-        succeed(ser_train().arg("synth-corpus").arg(at(name)).args([
-            "--speakers",
-            speakers,
-            "--per-label",
-            "3",
-            "--seed",
-            seed,
-        ]));
-    }
-    succeed(
-        ser_train()
-            .args(["corpus", "manifest"])
-            .arg(at("voices"))
-            .arg("-o")
-            .arg(at("corpus.csv")),
+    voices(&at("voices"), 8, 3, 31);
+    voices(&at("new-voices"), 3, 3, 32);
+    make(
+        &["corpus", "manifest"],
+        &at("voices"),
+        &[],
+        &at("corpus.csv"),
     );
-    succeed(
-        ser_train()
-            .arg("extract")
-            .arg(at("corpus.csv"))
-            .arg("-o")
-            .arg(at("features.parquet")),
+    make(
+        &["extract"],
+        &at("corpus.csv"),
+        &[],
+        &at("features.parquet"),
     );
     std::fs::write(at("config.toml"), CONFIG).expect("config written");
-    succeed(
-        ser_train()
-            .arg("fit")
-            .arg(at("features.parquet"))
-            .arg("-c")
-            .arg(at("config.toml"))
-            .arg("-o")
-            .arg(at("model")),
+    let config = at("config.toml");
+    make(
+        &["fit"],
+        &at("features.parquet"),
+        &[Path::new("-c"), &config],
+        &at("model"),
     );
 
     let bundle = at("model/bundle");
@@ -200,49 +212,30 @@ fn from_labelled_recordings_to_an_emotion() {
 fn the_same_seed_gives_the_same_bundle() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = |name: &str| folder.path().join(name);
-    succeed(ser_train().arg("synth-corpus").arg(at("voices")).args([
-        "--speakers",
-        "3",
-        "--per-label",
-        "2",
-        "--seed",
-        "5",
-    ]));
-    succeed(
-        ser_train()
-            .args(["corpus", "manifest"])
-            .arg(at("voices"))
-            .arg("-o")
-            .arg(at("corpus.csv")),
+    voices(&at("voices"), 3, 2, 5);
+    make(
+        &["corpus", "manifest"],
+        &at("voices"),
+        &[],
+        &at("corpus.csv"),
     );
-    succeed(
-        ser_train()
-            .arg("extract")
-            .arg(at("corpus.csv"))
-            .arg("-o")
-            .arg(at("features.csv")),
-    );
-    std::fs::write(
-        at("config.toml"),
-        CONFIG.replace("epochs = 60", "epochs = 4"),
-    )
-    .expect("config written");
-    let fit = |name: &str| {
-        succeed(
-            ser_train()
-                .arg("fit")
-                .arg(at("features.csv"))
-                .arg("-c")
-                .arg(at("config.toml"))
-                .arg("-o")
-                .arg(at(name))
-                .env("SOURCE_DATE_EPOCH", "1700000000"),
+    make(&["extract"], &at("corpus.csv"), &[], &at("features.csv"));
+    let config = at("config.toml");
+    std::fs::write(&config, CONFIG.replace("epochs = 60", "epochs = 4")).expect("config written");
+    let fit = || {
+        make(
+            &["fit"],
+            &at("features.csv"),
+            &[Path::new("-c"), &config],
+            &at("model"),
         );
-        ["encoder.onnx", "classifier.onnx", "bundle.json"]
-            .map(|file| std::fs::read(at(name).join("bundle").join(file)).expect("bundle file"))
+        let files = ["encoder.onnx", "classifier.onnx", "bundle.json"]
+            .map(|file| std::fs::read(at("model/bundle").join(file)).expect("bundle file"));
+        std::fs::remove_dir_all(at("model")).expect("removed");
+        files
     };
     assert!(
-        fit("one") == fit("two"),
+        fit() == fit(),
         "two fits with one seed gave different bundles"
     );
 }
@@ -251,20 +244,12 @@ fn the_same_seed_gives_the_same_bundle() {
 fn a_full_disk_is_reported_and_leaves_no_half_file() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = |name: &str| folder.path().join(name);
-    succeed(ser_train().arg("synth-corpus").arg(at("voices")).args([
-        "--speakers",
-        "2",
-        "--per-label",
-        "2",
-        "--seed",
-        "5",
-    ]));
-    succeed(
-        ser_train()
-            .args(["corpus", "manifest"])
-            .arg(at("voices"))
-            .arg("-o")
-            .arg(at("corpus.csv")),
+    voices(&at("voices"), 2, 2, 5);
+    make(
+        &["corpus", "manifest"],
+        &at("voices"),
+        &[],
+        &at("corpus.csv"),
     );
     // A limit on the size of any file stands in for a disk that fills up: write(2) fails in the same place.
     let train = ser_train();
@@ -282,12 +267,11 @@ fn a_full_disk_is_reported_and_leaves_no_half_file() {
         "a half table was left under the final name"
     );
     // With room again the same command goes on and ends well.
-    succeed(
-        ser_train()
-            .arg("extract")
-            .arg(at("corpus.csv"))
-            .arg("-o")
-            .arg(at("features.parquet")),
+    make(
+        &["extract"],
+        &at("corpus.csv"),
+        &[],
+        &at("features.parquet"),
     );
     assert!(at("features.parquet").is_file());
 }

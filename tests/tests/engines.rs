@@ -22,7 +22,7 @@ mod classifier {
 const TOLERANCE: f32 = 1e-4;
 
 fn shipped() -> Bundle {
-    Bundle::open(&root().join("models/emodb-4class")).expect("the shipped bundle opens")
+    Bundle::open(root().join("models/emodb-4class")).expect("the shipped bundle opens")
 }
 
 /// Feature vectors spread like real ones: around the training mean, some far outside it.
@@ -81,7 +81,7 @@ fn burn_onnx_imports_our_graphs_and_agrees_with_tract() {
         let input = Tensor::<2>::from_data(TensorData::new(features, [1, width]), &device);
         let burn_code = encoder.forward(input);
         let (burn_logits, _probabilities) = classifier.forward(burn_code.clone());
-        let values = |t: Tensor<2>| t.into_data().to_vec::<f32>().expect("f32 output");
+        let values = |t: Tensor<2>| t.into_data().try_to_vec::<f32>().expect("f32 output");
         let (burn_code, burn_logits) = (values(burn_code), values(burn_logits));
         assert!(
             difference(&code, &burn_code) <= TOLERANCE,
