@@ -19,7 +19,7 @@ pub fn program(name: &str) -> Command {
         .ancestors()
         .map(|folder| folder.join(name))
         .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| panic!("{name} is not built: run `cargo xtask test`, or `cargo build --release --bins` first"));
+        .unwrap_or_else(|| panic!("{name} is not built: run `cargo xtask test`"));
     Command::new(path)
 }
 

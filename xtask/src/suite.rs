@@ -36,8 +36,8 @@ pub fn run() -> Result<()> {
     }
 
     shell::run(workspace("clippy").args(["--all-targets", "--", "-D", "warnings"]))?;
-    // The binaries first: the end-to-end tests run them.
-    shell::run(workspace("build").arg("--bins"))?;
+    // Builds the programs too, which the end-to-end tests run. No separate `cargo build` before it: that would choose other
+    // features for the shared dependencies and compile them twice.
     let mut tests = workspace("test");
     tools.apply(&mut tests);
     shell::run(&mut tests)?;
