@@ -1,5 +1,6 @@
-//! What the ONNX engines have in common: which outputs of which graph, and why a graph is refused.
+//! What the ONNX engines have in common: two graphs behind one [`Engine`], which outputs of which graph, and why a graph is refused.
 
+use super::{Engine, EngineError, check_finite, check_width};
 use crate::bundle::{Bundle, ClassifierInfo, EncoderInfo};
 use crate::prediction::softmax;
 
@@ -55,7 +56,7 @@ pub struct GraphOutput {
 }
 
 /// A graph as the manifest declares it.
-pub(super) struct GraphSpec<'a> {
+pub struct GraphSpec<'a> {
     pub(super) bundle: String,
     pub(super) file: &'a str,
     pub(super) engine: &'static str,
@@ -66,10 +67,7 @@ pub(super) struct GraphSpec<'a> {
 
 impl<'a> GraphSpec<'a> {
     /// Encoder and classifier of `bundle`, for `engine`. The classifier's outputs are logits, then probabilities.
-    pub(super) fn pair(
-        bundle: &'a Bundle,
-        engine: &'static str,
-    ) -> Result<(Self, Self), LoadError> {
+    fn pair(bundle: &'a Bundle, engine: &'static str) -> Result<(Self, Self), LoadError> {
         let port = |name: &str, width| GraphOutput {
             name: name.to_owned(),
             width,
@@ -127,13 +125,97 @@ impl<'a> GraphSpec<'a> {
     }
 }
 
+/// One ONNX graph in some library.
+pub trait Graph: Sized {
+    /// The library, as messages name it.
+    const NAME: &'static str;
+
+    /// Loads the graph; checks names, element type and dimensions of every input and output against `spec`.
+    ///
+    /// # Errors
+    /// [`LoadError::Library`] where there is no usable library, [`LoadError::Graph`].
+    fn load(spec: &GraphSpec<'_>) -> Result<Self, LoadError>;
+
+    /// Runs one row; fills the first outputs, as many as `into` has.
+    ///
+    /// # Errors
+    /// [`EngineError::Library`].
+    fn run(&mut self, row: &[f32], into: &mut [&mut [f32]]) -> Result<(), EngineError>;
+}
+
+/// A bundle's graphs in one library, ready to run one row at a time.
+pub struct OnnxEngine<G> {
+    encoder: G,
+    classifier: G,
+    feature_count: usize,
+    code_len: usize,
+    label_count: usize,
+}
+
+impl<G: Graph> OnnxEngine<G> {
+    /// Loads both graphs; checks names, element type and dimensions of every input and output against the manifest, and the graph's
+    /// probabilities against the manifest's temperature.
+    ///
+    /// # Errors
+    /// [`LoadError::Library`] where the library is loaded at run time and none is usable, [`LoadError::Graph`], [`LoadError::Calibration`].
+    pub fn load(bundle: &Bundle) -> Result<Self, LoadError> {
+        let (encoder, classifier) = GraphSpec::pair(bundle, G::NAME)?;
+        let mut engine = Self {
+            encoder: G::load(&encoder)?,
+            classifier: G::load(&classifier)?,
+            feature_count: encoder.input.width,
+            code_len: classifier.input.width,
+            label_count: bundle.manifest.classifier.output_dim,
+        };
+        let code = test_code(engine.code_len);
+        let mut logits = vec![0.0; engine.label_count];
+        let mut probabilities = logits.clone();
+        let run = engine
+            .classifier
+            .run(&code, &mut [&mut logits, &mut probabilities]);
+        run.map_err(|error| classifier.refused(error))?;
+        check_calibration(bundle, logits, &probabilities)?;
+        Ok(engine)
+    }
+}
+
+impl<G: Graph> Engine for OnnxEngine<G> {
+    fn feature_count(&self) -> usize {
+        self.feature_count
+    }
+
+    fn code_len(&self) -> usize {
+        self.code_len
+    }
+
+    fn label_count(&self) -> usize {
+        self.label_count
+    }
+
+    fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {
+        check_width("features", features, self.feature_count())?;
+        check_width("code", code, self.code_len())?;
+        check_finite("features", features)?;
+        self.encoder.run(features, &mut [&mut *code])?;
+        check_finite("code", code)
+    }
+
+    fn classify(&mut self, code: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
+        check_width("code", code, self.code_len())?;
+        check_width("logits", logits, self.label_count())?;
+        check_finite("code", code)?;
+        self.classifier.run(code, &mut [&mut *logits])?;
+        check_finite("logits", logits)
+    }
+}
+
 /// A code that is not all zeros, so that a wrong temperature shows.
-pub(super) fn test_code(len: usize) -> Vec<f32> {
+fn test_code(len: usize) -> Vec<f32> {
     (0..len).map(|i| ((i % 7) as f32 - 3.0) * 0.25).collect()
 }
 
 /// Compares the probabilities that the classifier graph gave with those of its logits and the manifest's temperature.
-pub(super) fn check_calibration(
+fn check_calibration(
     bundle: &Bundle,
     mut logits: Vec<f32>,
     probabilities: &[f32],

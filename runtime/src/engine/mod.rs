@@ -8,7 +8,7 @@ pub mod ort;
 pub mod tract;
 
 #[cfg(any(feature = "tract", feature = "ort"))]
-pub use graph::{GraphOutput, LoadError};
+pub use graph::{Graph, GraphOutput, GraphSpec, LoadError, OnnxEngine};
 
 /// Encoder and classifier of one model. Needs neither a heap nor an operating system.
 pub trait Engine {

@@ -8,75 +8,16 @@ use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
-use super::graph::{GraphOutput, GraphSpec, check_calibration, test_code};
-use super::{Engine, EngineError, LoadError, check_finite, check_width};
-use crate::bundle::Bundle;
+use super::graph::{Graph, GraphOutput, GraphSpec};
+use super::{EngineError, LoadError, OnnxEngine};
 
 const NAME: &str = "ONNX Runtime";
 /// Environment variable that names the library.
 pub const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 
-/// A bundle's graphs in ONNX Runtime, one thread.
-pub struct OrtEngine {
-    encoder: Graph,
-    classifier: Graph,
-}
-
-impl OrtEngine {
-    /// Loads the library that [`LIBRARY_VARIABLE`] names (without it, the one that the system finds) once a process, then both graphs;
-    /// checks names, element type and dimensions of every input and output against the manifest, and the graph's probabilities against the
-    /// manifest's temperature.
-    ///
-    /// # Errors
-    /// [`LoadError::Library`] where there is no usable library, [`LoadError::Graph`], [`LoadError::Calibration`].
-    pub fn load(bundle: &Bundle) -> Result<Self, LoadError> {
-        let (encoder, classifier) = GraphSpec::pair(bundle, NAME)?;
-        let environment = environment()?;
-        let mut engine = Self {
-            encoder: Graph::load(&encoder, environment)?,
-            classifier: Graph::load(&classifier, environment)?,
-        };
-        let code = test_code(engine.code_len());
-        let mut logits = vec![0.0; engine.label_count()];
-        let mut probabilities = logits.clone();
-        let run = engine
-            .classifier
-            .run(&code, &mut [&mut logits, &mut probabilities]);
-        run.map_err(|error| classifier.refused(error))?;
-        check_calibration(bundle, logits, &probabilities)?;
-        Ok(engine)
-    }
-}
-
-impl Engine for OrtEngine {
-    fn feature_count(&self) -> usize {
-        self.encoder.input.width
-    }
-
-    fn code_len(&self) -> usize {
-        self.classifier.input.width
-    }
-
-    fn label_count(&self) -> usize {
-        self.classifier.outputs[0].width
-    }
-
-    fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {
-        check_width("features", features, self.feature_count())?;
-        check_width("code", code, self.code_len())?;
-        check_finite("features", features)?;
-        self.encoder.run(features, &mut [&mut *code])?;
-        check_finite("code", code)
-    }
-
-    fn classify(&mut self, code: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
-        check_width("code", code, self.code_len())?;
-        check_width("logits", logits, self.label_count())?;
-        check_finite("code", code)?;
-        self.classifier.run(code, &mut [&mut *logits])?;
-        check_finite("logits", logits)
-    }
-}
+/// A bundle's graphs in ONNX Runtime, one thread. The library is the one that [`LIBRARY_VARIABLE`] names (without it, the one that the
+/// system finds); it is loaded once a process.
+pub type OrtEngine = OnnxEngine<OrtGraph>;
 
 /// The process's environment, and through it the library; what went wrong the first time is said again later.
 fn environment() -> Result<&'static Environment, LoadError> {
@@ -118,15 +59,17 @@ fn environment() -> Result<&'static Environment, LoadError> {
 }
 
 /// One graph, ready to run.
-struct Graph {
+pub struct OrtGraph {
     session: Session,
     input: GraphOutput,
     outputs: Vec<GraphOutput>,
 }
 
-impl Graph {
-    fn load(spec: &GraphSpec<'_>, environment: &Environment) -> Result<Self, LoadError> {
-        let builder = Session::builder(environment).map_err(|e| spec.refused(e))?;
+impl Graph for OrtGraph {
+    const NAME: &'static str = NAME;
+
+    fn load(spec: &GraphSpec<'_>) -> Result<Self, LoadError> {
+        let builder = Session::builder(environment()?).map_err(|e| spec.refused(e))?;
         let builder = builder.with_intra_threads(1).map_err(|e| spec.refused(e))?;
         let mut builder = builder
             .with_optimization_level(GraphOptimizationLevel::Level3)
@@ -158,7 +101,6 @@ impl Graph {
         })
     }
 
-    /// Runs one row; fills the first outputs, as many as `into` has.
     fn run(&mut self, row: &[f32], into: &mut [&mut [f32]]) -> Result<(), EngineError> {
         let failed = |error: ort::Error| EngineError::Library {
             engine: NAME,

@@ -5,86 +5,54 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 
-use super::graph::{GraphSpec, check_calibration, test_code};
-use super::{Engine, EngineError, LoadError, check_finite, check_width};
-use crate::bundle::Bundle;
+use super::graph::{Graph, GraphSpec};
+use super::{EngineError, LoadError, OnnxEngine};
 
 const NAME: &str = "tract";
 
-/// A bundle's graphs, optimised for one row at a time.
-pub struct TractEngine {
-    encoder: Graph,
-    classifier: Graph,
-}
-
-impl TractEngine {
-    /// Loads both graphs and checks names, element type and dimensions of every input and output against the manifest, and the graph's
-    /// probabilities against the manifest's temperature.
-    ///
-    /// # Errors
-    /// [`LoadError::Graph`], [`LoadError::Calibration`].
-    pub fn load(bundle: &Bundle) -> Result<Self, LoadError> {
-        let (encoder, classifier) = GraphSpec::pair(bundle, NAME)?;
-        let mut engine = Self {
-            encoder: Graph::load(&encoder)?,
-            classifier: Graph::load(&classifier)?,
-        };
-        let code = test_code(engine.code_len());
-        let mut logits = vec![0.0; engine.label_count()];
-        let mut probabilities = logits.clone();
-        let run = engine
-            .classifier
-            .run(&code, &mut [&mut logits, &mut probabilities]);
-        run.map_err(|error| classifier.refused(error))?;
-        check_calibration(bundle, logits, &probabilities)?;
-        Ok(engine)
-    }
-}
-
-impl Engine for TractEngine {
-    fn feature_count(&self) -> usize {
-        self.encoder.input_width
-    }
-
-    fn code_len(&self) -> usize {
-        self.classifier.input_width
-    }
-
-    fn label_count(&self) -> usize {
-        self.classifier.output_widths[0]
-    }
-
-    fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {
-        check_width("features", features, self.feature_count())?;
-        check_width("code", code, self.code_len())?;
-        check_finite("features", features)?;
-        self.encoder.run(features, &mut [&mut *code])?;
-        check_finite("code", code)
-    }
-
-    fn classify(&mut self, code: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
-        check_width("code", code, self.code_len())?;
-        check_width("logits", logits, self.label_count())?;
-        check_finite("code", code)?;
-        self.classifier.run(code, &mut [&mut *logits])?;
-        check_finite("logits", logits)
-    }
-}
+/// A bundle's graphs, optimised by tract.
+pub type TractEngine = OnnxEngine<TractGraph>;
 
 /// One graph, ready to run.
-struct Graph {
+pub struct TractGraph {
     state: TypedSimpleState,
-    input_width: usize,
     output_widths: Vec<usize>,
 }
 
-impl Graph {
+impl Graph for TractGraph {
+    const NAME: &'static str = NAME;
+
     /// tract panics on some graphs that are valid protobuf but not valid ONNX; that becomes an error here.
     fn load(spec: &GraphSpec<'_>) -> Result<Self, LoadError> {
         catch_unwind(AssertUnwindSafe(|| Self::parse(spec)))
             .unwrap_or_else(|_| Err(spec.refused("the graph is not valid ONNX")))
     }
 
+    fn run(&mut self, row: &[f32], into: &mut [&mut [f32]]) -> Result<(), EngineError> {
+        let failed = |error: TractError| EngineError::Library {
+            engine: NAME,
+            message: format!("{error:#}"),
+        };
+        let input = Tensor::from_shape(&[1, row.len()], row).map_err(failed)?;
+        let outputs = self.state.run(tvec!(input.into_tvalue())).map_err(failed)?;
+        for ((output, &width), into) in outputs.iter().zip(&self.output_widths).zip(into) {
+            let view = output.to_plain_array_view::<f32>().map_err(failed)?;
+            let values = view
+                .as_slice()
+                .filter(|values| values.len() == width && into.len() == width);
+            into.copy_from_slice(values.ok_or_else(|| EngineError::Library {
+                engine: NAME,
+                message: format!(
+                    "an output has shape {:?}, expected [1, {width}]",
+                    view.shape()
+                ),
+            })?);
+        }
+        Ok(())
+    }
+}
+
+impl TractGraph {
     fn parse(spec: &GraphSpec<'_>) -> Result<Self, LoadError> {
         let failed = |error: TractError| spec.refused(format!("{error:#}"));
         let mut model = onnx().model_for_read(&mut &*spec.onnx).map_err(failed)?;
@@ -149,32 +117,7 @@ impl Graph {
             .map_err(failed)?;
         Ok(Self {
             state,
-            input_width: spec.input.width,
             output_widths: spec.outputs.iter().map(|o| o.width).collect(),
         })
-    }
-
-    /// Runs one row; fills the first outputs, as many as `into` has.
-    fn run(&mut self, row: &[f32], into: &mut [&mut [f32]]) -> Result<(), EngineError> {
-        let failed = |error: TractError| EngineError::Library {
-            engine: NAME,
-            message: format!("{error:#}"),
-        };
-        let input = Tensor::from_shape(&[1, row.len()], row).map_err(failed)?;
-        let outputs = self.state.run(tvec!(input.into_tvalue())).map_err(failed)?;
-        for ((output, &width), into) in outputs.iter().zip(&self.output_widths).zip(into) {
-            let view = output.to_plain_array_view::<f32>().map_err(failed)?;
-            let values = view
-                .as_slice()
-                .filter(|values| values.len() == width && into.len() == width);
-            into.copy_from_slice(values.ok_or_else(|| EngineError::Library {
-                engine: NAME,
-                message: format!(
-                    "an output has shape {:?}, expected [1, {width}]",
-                    view.shape()
-                ),
-            })?);
-        }
-        Ok(())
     }
 }
