@@ -19,12 +19,12 @@ pub(crate) const STREAM_A: usize = 1 + MFCC + LOG_BANDS + lpc::ORDER;
 pub(crate) struct Analysis {
     geometry: Geometry,
     fft_a: RealFft,
-    fft_b: RealFft,
-    mfcc_bank: MelBank<MFCC_BANDS, MFCC_EDGES>,
-    log_bank: MelBank<LOG_BANDS, LOG_EDGES>,
+    pub fft_b: RealFft,
+    pub mfcc_bank: MelBank<MFCC_BANDS, MFCC_EDGES>,
+    pub log_bank: MelBank<LOG_BANDS, LOG_EDGES>,
     lifter: [f32; MFCC],
-    resampler: Resampler,
-    harmonics: SubharmonicSum,
+    pub resampler: Resampler,
+    pub harmonics: SubharmonicSum,
 }
 
 impl Analysis {

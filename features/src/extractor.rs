@@ -159,15 +159,17 @@ impl<M: AsRef<[f32]> + AsMut<[f32]>> Extractor<M> {
         if row >= self.lld_rows() {
             return None;
         }
-        let contours = self.memory.as_ref().get(self.state.layout.contours())?;
         let mut out = [0.0; LLD_COUNT];
-        for (o, contour) in out
-            .iter_mut()
-            .zip(contours.chunks_exact(self.state.config.max_frames))
-        {
+        for (o, contour) in out.iter_mut().zip(self.contours()?) {
             *o = *contour.get(row)?;
         }
         Some(out)
+    }
+
+    /// The memory of the smoothed contours; the first rows of it are those of [`lld_row`](Self::lld_row).
+    pub(crate) fn contours(&self) -> Option<impl Iterator<Item = &[f32]>> {
+        let contours = self.memory.as_ref().get(self.state.layout.contours())?;
+        Some(contours.chunks_exact(self.state.config.max_frames))
     }
 }
 

@@ -105,6 +105,8 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
+#[cfg(test)]
+extern crate self as ser_features;
 #[cfg(any(feature = "std", test))]
 #[cfg_attr(test, macro_use)]
 extern crate std;
@@ -117,6 +119,8 @@ mod features;
 mod fft;
 mod frame;
 mod functionals;
+#[cfg(all(test, feature = "std"))]
+mod goldens;
 mod lanes;
 mod layout;
 mod loudness;

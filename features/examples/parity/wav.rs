@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::vec::Vec;
 
 /// A 16-bit PCM WAV file as mono samples on the scale of the specification.
 pub fn read(path: &Path) -> (u32, Vec<f32>) {

@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+// the unit tests of the crate, which is `no_std`, use this module too
+use std::vec::Vec;
 
 use ser_features::{Config, Extractor, FEATURE_COUNT, FeatureSet, Features};
 
@@ -10,7 +12,7 @@ use ser_features::{Config, Extractor, FEATURE_COUNT, FeatureSet, Features};
 pub mod wav;
 
 /// The workspace's folder.
-fn workspace() -> &'static Path {
+pub fn workspace() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors()
         .find(|folder| folder.join("Cargo.lock").is_file())
