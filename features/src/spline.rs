@@ -241,21 +241,17 @@ impl<'a> Spline<'a> {
     }
 
     fn evaluate(&self, y: &[f32], curve: &[f32], out: &mut [f32]) {
-        let weights = self.value.iter().zip(self.curve_low).zip(self.curve_high);
-        for ((o, at), ((&value, &curve_low), &curve_high)) in
-            out.iter_mut().zip(self.upper).zip(weights)
-        {
-            let at = at.to_bits() as usize;
-            let (&[low, high], &[bend_low, bend_high]) = (pair(y, at), pair(curve, at));
+        let n = out.len();
+        let (upper, value) = (&self.upper[..n], &self.value[..n]);
+        let (curve_low, curve_high) = (&self.curve_low[..n], &self.curve_high[..n]);
+        let curve = &curve[..y.len()];
+        for j in 0..n {
+            let at = (upper[j].to_bits() as usize).clamp(1, y.len() - 1);
+            let (low, high) = (y[at - 1], y[at]);
+            let bend = curve_low[j] * curve[at - 1] + curve_high[j] * curve[at];
             // In a frame of a few non-zero samples the spectrum is flat but for its last bits, and the peaks that the pitch search finds
             // hang on them: all that is small is added up before the one rounding at the scale of the spectrum.
-            *o = low + (value * (high - low) + (curve_low * bend_low + curve_high * bend_high));
+            out[j] = low + (value[j] * (high - low) + bend);
         }
     }
-}
-
-/// Values below and at point `at` ≥ 1.
-#[inline(always)]
-fn pair(v: &[f32], at: usize) -> &[f32; 2] {
-    v[at - 1..].first_chunk().unwrap_or(&[0.0; 2])
 }
