@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use ser_features::{EXTRACTOR_VERSION, FeatureSet, feature_names};
 use serde::{Serialize, Serializer};
 
-use super::{CliError, InputArgs};
+use super::{CliError, InputArgs, parse_set};
 use crate::extract::extract_features;
 use crate::quality::Quality;
 
@@ -33,15 +33,6 @@ enum Format {
     Csv,
     /// One object with everything that is known about the recording.
     Json,
-}
-
-fn parse_set(id: &str) -> Result<FeatureSet, String> {
-    FeatureSet::from_id(id).ok_or_else(|| {
-        format!(
-            "known sets are {}",
-            FeatureSet::ALL.map(FeatureSet::id).join(" and ")
-        )
-    })
 }
 
 #[derive(Serialize)]

@@ -1,5 +1,6 @@
 //! The command line of `ser-run`: one file per subcommand.
 
+mod bench;
 mod features;
 mod info;
 mod predict;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use ser_features::FeatureSet;
 
 use crate::audio::{self, AudioError, Pcm, RawEncoding, RawFormat};
 use crate::bundle::BundleError;
@@ -31,6 +33,8 @@ enum Command {
     Features(features::Features),
     /// Print what a bundle says about itself.
     Info(info::Info),
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 /// Why a subcommand failed.
@@ -48,6 +52,12 @@ enum CliError {
     Predict {
         file: String,
         source: Box<ModelError>,
+    },
+    #[error("{file}: the command to compare with, `{command}`, failed: {reason}")]
+    Rival {
+        command: String,
+        file: String,
+        reason: String,
     },
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
@@ -76,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Predict(command) => command.run(&mut out),
         Command::Features(command) => command.run(&mut out),
         Command::Info(command) => command.run(&mut out),
+        Command::Bench(command) => command.run(&mut out),
     };
     match done.and_then(|()| Ok(out.flush()?)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -127,6 +138,16 @@ impl InputArgs {
             None => audio::read_audio(file),
         }
     }
+}
+
+/// The feature set called `id`.
+fn parse_set(id: &str) -> Result<FeatureSet, String> {
+    FeatureSet::from_id(id).ok_or_else(|| {
+        format!(
+            "known sets are {}",
+            FeatureSet::ALL.map(FeatureSet::id).join(" and ")
+        )
+    })
 }
 
 /// Which model to use.
