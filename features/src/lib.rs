@@ -76,7 +76,8 @@
 //! | `percentile1.0`, `percentile99.0`, `pctlrange0-1` | outer percentiles and their difference (`F0final`, jitter and shimmer have `percentile99.0` only) |
 //! | `upleveltime75`, `upleveltime90` | share of frames above 75 %, 90 % of the range |
 //!
-//! [`FeatureSet::Is10ParalingCompat`] is the sibling set with the same layout; [`feature_name`] gives every name.
+//! [`all_features`] lists all 1582 with their meaning, [`feature_name`] gives every name. [`FeatureSet::Is10ParalingCompat`] is the sibling set
+//! with the same layout.
 //!
 //! # What it costs
 //!
@@ -93,14 +94,22 @@
 //! for n in 1 2; do valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/instructions $n; done
 //! ```
 //!
-//! (difference of the totals over 995 frames). `cargo bench -p ser-features --features std` gives the time on your machine, in all and by
+//! (difference of the totals over 995 frames). On a Cortex-M7 (`-C target-cpu=cortex-m7`) 470 000 instructions per frame of half-voiced speech at 16 kHz, on a
+//! Cortex-M4F, whose f64 is software, 1.3 million (`cargo xtask machines`). `cargo bench -p ser-features --features std` gives the time on your machine, in all and by
 //! [`Stage`].
 //!
 //! # Cargo features
 //!
 //! None by default. `alloc`: `Extractor::owned` and names as strings. `std`: the cost by stage and `parity`.
 //!
-//! No result depends on the machine: every elementary function is `libm`'s, sums have a fixed order, nothing is contracted.
+//! # The same bits everywhere
+//!
+//! No result depends on the machine: every elementary function is `libm`'s, sums have a fixed order, nothing is contracted. `cargo xtask
+//! machines` extracts twelve recordings (8 to 48 kHz) on x86-64, aarch64, Cortex-M4F (f64 in software), Cortex-M7 and Cortex-M55 (with vector
+//! instructions) under QEMU: the largest difference of all 18984 features is 0, bit for bit.
+//!
+//! Contours are stored as `f32`. Half precision would save 76 bytes a frame at the price of the equality: with contours rounded to binary16
+//! 91.8 % of the features of the 675 recordings still agree with openSMILE (F0 86 %, LSP 78 %), so there is no such variant.
 #![no_std]
 
 #[cfg(feature = "alloc")]
@@ -110,6 +119,9 @@ extern crate self as ser_features;
 #[cfg(any(feature = "std", test))]
 #[cfg_attr(test, macro_use)]
 extern crate std;
+
+#[doc = include_str!("../FEATURES.md")]
+pub mod all_features {}
 
 mod analysis;
 mod delta;

@@ -190,3 +190,15 @@ fn rows_of_descriptors_come_as_they_are_ready() {
     assert_eq!(rows, late);
     assert!(rows.iter().any(|r| r[34] > 100.0), "the vowel is voiced");
 }
+
+/// What is not in the caller's memory must fit a microcontroller's stack or a static.
+#[test]
+fn the_extractor_itself_is_small() {
+    assert!(size_of::<Extractor<&mut [f32]>>() < 2048);
+    assert!(size_of::<Features>() == 4 * ser_features::FEATURE_COUNT);
+    // 15.6 kB per second of the longest utterance
+    assert_eq!(
+        memory_len(16_000, 1100) - memory_len(16_000, 1000),
+        100 * 39
+    );
+}

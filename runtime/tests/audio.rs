@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use common::Random;
@@ -398,7 +399,11 @@ fn hostile_bytes_never_panic() {
 #[test]
 fn flac_recordings_decode_and_damage_is_found() {
     let Some(data) = common::shared("data") else {
-        return eprintln!("SKIPPED: FLAC decoding, since ../shared/data is not here");
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: FLAC decoding, since ../shared/data is not here"
+        );
+        return;
     };
     let manifest = fs::read_to_string(data.join("manifest.csv")).unwrap();
     let mut some = None;

@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use common::Random;
@@ -475,6 +476,11 @@ fn sha256sum_agrees() {
             "{}",
             String::from_utf8_lossy(&output.stdout)
         ),
-        Err(error) => eprintln!("SKIPPED: sha256sum cannot be run: {error}"),
+        Err(error) => {
+            let _ = writeln!(
+                std::io::stderr(),
+                "SKIPPED: sha256sum cannot be run: {error}"
+            );
+        }
     }
 }

@@ -442,7 +442,10 @@ fn a_missing_onnx_runtime_is_explained() {
 #[test]
 fn engines_agree_on_a_recording() {
     if std::env::var_os("ORT_DYLIB_PATH").is_none() {
-        eprintln!("SKIPPED: ser-run --engine ort, since ORT_DYLIB_PATH is not set");
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: ser-run --engine ort, since ORT_DYLIB_PATH is not set"
+        );
         return;
     }
     let fixture = Fixture::new();

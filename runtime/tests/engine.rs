@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::io::Write as _;
 use std::path::Path;
 
 use common::Random;
@@ -91,7 +92,10 @@ fn tract_equals_the_model_by_hand() {
 fn onnx_runtime_equals_the_model_by_hand_and_tract() {
     use ser_runtime::engine::ort::{LIBRARY_VARIABLE, OrtEngine};
     if std::env::var_os(LIBRARY_VARIABLE).is_none() {
-        eprintln!("SKIPPED: parity of tract and ONNX Runtime, since {LIBRARY_VARIABLE} is not set");
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: parity of tract and ONNX Runtime, since {LIBRARY_VARIABLE} is not set"
+        );
         return;
     }
     let folder = tempfile::tempdir().unwrap();

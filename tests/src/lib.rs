@@ -1,5 +1,6 @@
 //! What the cross-crate tests share: where the programs, the reference data and outside tools are.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -34,14 +35,18 @@ pub fn ser_run() -> Command {
 }
 
 /// The team's reference folder, `../shared` beside the checkout (or `SER_SHARED`).
-/// Says loudly that `what` is skipped where it is absent.
+/// Says loudly that `what` is skipped where it is absent: on standard error itself, since cargo swallows what the print macros of a passing test say.
 pub fn shared(what: &str) -> Option<PathBuf> {
     let folder =
         std::env::var_os("SER_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
     if folder.join("data/manifest.csv").exists() {
         return Some(folder);
     }
-    eprintln!("SKIPPED: {what}: no reference data at {}", folder.display());
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED: {what}: no reference data at {}",
+        folder.display()
+    );
     None
 }
 
@@ -49,7 +54,8 @@ pub fn shared(what: &str) -> Option<PathBuf> {
 pub fn onnx_runtime(what: &str) -> bool {
     let found = std::env::var_os("ORT_DYLIB_PATH").is_some_and(|path| Path::new(&path).exists());
     if !found {
-        eprintln!(
+        let _ = writeln!(
+            std::io::stderr(),
             "SKIPPED: {what}: ORT_DYLIB_PATH names no ONNX Runtime (cargo xtask test sets it)"
         );
     }
@@ -69,7 +75,10 @@ pub fn espeak(voice: &str, text: &str, to: &Path) -> bool {
             true
         }
         Err(e) => {
-            eprintln!("SKIPPED: espeak-ng cannot be started ({e}); cargo xtask test installs it");
+            let _ = writeln!(
+                std::io::stderr(),
+                "SKIPPED: espeak-ng cannot be started ({e}); cargo xtask test installs it"
+            );
             false
         }
     }

@@ -1,5 +1,6 @@
 //! Extraction through the program: same table whatever happens on the way.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -354,7 +355,8 @@ fn shared(what: &str) -> Option<PathBuf> {
         .map_or_else(beside, PathBuf::from)
         .join("data");
     if !folder.is_dir() {
-        eprintln!(
+        let _ = writeln!(
+            std::io::stderr(),
             "SKIPPED: {what}, since {} is not here (SER_SHARED names another place)",
             folder.display()
         );

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -163,7 +164,8 @@ fn engines() -> Vec<EngineKind> {
     if std::env::var_os("ORT_DYLIB_PATH").is_some() {
         engines.push(EngineKind::Ort);
     } else {
-        eprintln!(
+        let _ = writeln!(
+            std::io::stderr(),
             "SKIPPED: ONNX Runtime takes no part, since ORT_DYLIB_PATH is not set (cargo xtask test sets it)"
         );
     }
@@ -385,7 +387,8 @@ fn onnx_checker_passes_every_graph() {
         .output()
         .is_ok_and(|o| o.status.success());
     if !has_onnx {
-        eprintln!(
+        let _ = writeln!(
+            std::io::stderr(),
             "SKIPPED: {python} has no onnx package (cargo xtask test installs it and sets SER_PYTHON)"
         );
         return;

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -61,7 +62,8 @@ fn numbers(run: &Path) -> Vec<Vec<(String, f64)>> {
 fn wgpu_agrees_with_the_cpu() {
     let icd = std::env::var("VK_ICD_FILENAMES").unwrap_or_else(|_| LAVAPIPE.into());
     if !Path::new(&icd).exists() {
-        eprintln!(
+        let _ = writeln!(
+            std::io::stderr(),
             "SKIPPED: no Vulkan driver at {icd}; install mesa-vulkan-drivers or set VK_ICD_FILENAMES"
         );
         return;

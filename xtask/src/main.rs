@@ -3,8 +3,10 @@
 //! * `demo`   the main job, end to end, on synthetic voices
 //! * `test`   installs what the tests need and runs everything that CI runs
 //! * `parity` the table of our features against openSMILE's
+//! * `machines` the features on other processors, under emulation
 
 mod demo;
+mod embedded;
 mod setup;
 mod shell;
 mod suite;
@@ -19,6 +21,7 @@ usage: cargo xtask <command>
   test            install what the tests need, then format check, lints, tests, docs
   setup           only install what the tests need
   parity [ARGS]   our 1582 features against openSMILE's, by group and file
+  machines        the features on aarch64 and Cortex-M under QEMU: the same bits?
 ";
 
 fn main() -> ExitCode {
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         "test" => suite::run(),
         "setup" => setup::test_tools().map(drop),
         "parity" => suite::parity(&rest),
+        "machines" => embedded::Toolchain::install().and_then(|t| embedded::machines(&t)),
         "" | "help" | "-h" | "--help" => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

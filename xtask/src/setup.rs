@@ -39,7 +39,7 @@ impl Tools {
 
 /// Installs all that the tests need.
 pub fn test_tools() -> Result<Tools> {
-    debian_packages()?;
+    debian_packages(&DEBIAN_PACKAGES)?;
     let python = virtual_environment(&PYTHON_PACKAGES)?;
     Ok(Tools {
         onnx_runtime: onnx_runtime(&python)?,
@@ -54,8 +54,9 @@ pub fn onnx_runtime_only() -> Result<PathBuf> {
     onnx_runtime(&python)
 }
 
-fn debian_packages() -> Result<()> {
-    let missing: Vec<&str> = DEBIAN_PACKAGES
+/// Installs the packages whose file is not there.
+pub fn debian_packages(packages: &[(&'static str, &str)]) -> Result<()> {
+    let missing: Vec<&str> = packages
         .iter()
         .filter(|(_, file)| !Path::new(file).exists())
         .map(|(package, _)| *package)

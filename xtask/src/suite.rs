@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that CI runs, in the order in which a fault is cheapest to find.
 
+use crate::embedded::{self, Toolchain};
 use crate::setup;
 use crate::shell::{self, Result, cargo};
 use std::path::PathBuf;
@@ -22,6 +23,13 @@ fn workspace(subcommand: &str) -> Command {
 pub fn run() -> Result<()> {
     let start = Instant::now();
     shell::run(cargo().args(["fmt", "--all", "--check"]))?;
+    for manifest in embedded::firmware_manifests()? {
+        shell::run(
+            cargo()
+                .args(["fmt", "--check", "--manifest-path"])
+                .arg(manifest),
+        )?;
+    }
     let tools = setup::test_tools()?;
 
     // The small crates must compile in each layer of their features.
@@ -46,6 +54,10 @@ pub fn run() -> Result<()> {
             .arg("--no-deps")
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
+    match Toolchain::install() {
+        Ok(toolchain) => embedded::machines(&toolchain)?,
+        Err(reason) => println!("SKIPPED: nothing ran on emulated machines: {reason}"),
+    }
     println!(
         "everything passed in {:.0} s",
         start.elapsed().as_secs_f64()

@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,7 +33,10 @@ fn library() -> PathBuf {
 #[test]
 fn c_program_gives_the_bits_of_rust() {
     if Command::new("cc").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: no C compiler `cc`: the C interface was not checked");
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: no C compiler `cc`: the C interface was not checked"
+        );
         return;
     }
     let folder = std::env::temp_dir().join(format!("ser-features-capi-{}", std::process::id()));

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 // the unit tests of the crate, which is `no_std`, use this module too
 use std::vec::Vec;
@@ -27,7 +28,8 @@ pub fn shared(sub: &str) -> Option<PathBuf> {
     if root.is_dir() {
         return Some(root);
     }
-    eprintln!(
+    let _ = writeln!(
+        std::io::stderr(),
         "SKIPPED: {} is not there (set SER_SHARED to the shared folder): this test checked nothing",
         root.display()
     );
