@@ -1,6 +1,6 @@
 //! From one frame of each stream to its low-level descriptors.
 
-use crate::fft::{self, RealFft};
+use crate::fft::RealFft;
 use crate::frame::Geometry;
 use crate::layout::{Scratch, Tables};
 use crate::mel::{self, LOG_BANDS, LOG_EDGES, MFCC_BANDS, MFCC_EDGES, MelBank};
@@ -60,10 +60,8 @@ impl Analysis {
         window::emphasise_and_window(frame, tables.hamming, data);
         data[g.frame_a..].fill(0.0);
         let (re, im) = (&mut scratch.re[..g.bins_a()], &mut scratch.im[..g.bins_a()]);
-        self.fft_a.apply(tables.twiddles_a, data, re, im);
         let mag = &mut scratch.mag[..g.bins_a()];
-        fft::magnitude(re, im, mag);
-
+        self.fft_a.apply(tables.twiddles_a, data, re, im, mag);
         probe.mark(Stage::SpectrumA);
 
         let mut out = [0.0; STREAM_A];
@@ -97,8 +95,7 @@ impl Analysis {
         let data = &mut data[..g.fft_b];
         window::apply(frame, tables.gauss, data);
         data[g.frame_b..].fill(0.0);
-        self.fft_b.apply(tables.twiddles_b, data, re, im);
-        fft::magnitude(re, im, mag);
+        self.fft_b.apply(tables.twiddles_b, data, re, im, mag);
         probe.mark(Stage::SpectrumB);
         // the spectrum's parts serve as scratch, its imaginary part becomes the octave spectrum
         let work = &mut data[..g.bins_b()];

@@ -16,7 +16,7 @@ use crate::pitch::{Candidate, PitchContour};
 use crate::spline::Spline;
 use crate::stage::Probe;
 use crate::voice_quality::{Bounds, PeriodTracker};
-use crate::{Config, Extractor, FeatureSet, Features, delta, fft, lpc, lsp, window};
+use crate::{Config, Extractor, FeatureSet, Features, delta, lpc, lsp, window};
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -61,8 +61,7 @@ fn trace(rate: u32, samples: &[f32]) -> Stages {
             packed.extend([re, im]);
         }
         put("04", &packed);
-        let mag = &mut scratch.mag[..g.bins_a()];
-        fft::magnitude(re, im, mag);
+        let mag = &scratch.mag[..g.bins_a()];
         put("05", mag);
         put("06", &analysis.mfcc_bank.apply(tables.mfcc_weights, mag));
         put("07", &values[1..16]);
@@ -92,8 +91,7 @@ fn trace(rate: u32, samples: &[f32]) -> Stages {
         let (mut re, mut im, mut mag) = (vec![0.0; bins], vec![0.0; bins], vec![0.0; bins]);
         analysis
             .fft_b
-            .apply(tables.twiddles_b, &mut work, &mut re, &mut im);
-        fft::magnitude(&re, &im, &mut mag);
+            .apply(tables.twiddles_b, &mut work, &mut re, &mut im, &mut mag);
         put("16", &mag);
         Spline::new(bins, tables.spline).apply(&mag, &mut work[..bins], &mut re, &mut im);
         put("17", &im);

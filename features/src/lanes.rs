@@ -2,6 +2,24 @@
 
 use core::ops::{Add, Mul, Neg, Sub};
 
+/// Lanes of a [`Vector`].
+pub(crate) const LANES: usize = 4;
+
+/// What a vector register of any machine holds.
+pub(crate) type Vector = [f32; LANES];
+
+/// The whole vectors of `x`.
+#[inline(always)]
+pub(crate) fn vectors(x: &[f32]) -> &[Vector] {
+    x.as_chunks().0
+}
+
+/// The whole vectors of `x`.
+#[inline(always)]
+pub(crate) fn vectors_mut(x: &mut [f32]) -> &mut [Vector] {
+    x.as_chunks_mut().0
+}
+
 /// `L` floats.
 #[derive(Clone, Copy)]
 pub(crate) struct Lanes<const L: usize>(pub [f32; L]);
@@ -67,19 +85,17 @@ pub(crate) struct Complex<const L: usize> {
 }
 
 impl<const L: usize> Complex<L> {
-    /// The `L` numbers at `at`.
     #[inline(always)]
-    pub fn load(re: &[f32], im: &[f32], at: usize) -> Self {
-        let mut out = Self::splat((0.0, 0.0));
-        out.re.0.copy_from_slice(&re[at..at + L]);
-        out.im.0.copy_from_slice(&im[at..at + L]);
-        out
+    pub fn new(re: [f32; L], im: [f32; L]) -> Self {
+        Self {
+            re: Lanes(re),
+            im: Lanes(im),
+        }
     }
 
     #[inline(always)]
-    pub fn store(self, re: &mut [f32], im: &mut [f32], at: usize) {
-        re[at..at + L].copy_from_slice(&self.re.0);
-        im[at..at + L].copy_from_slice(&self.im.0);
+    pub fn lane(self, lane: usize) -> Complex<1> {
+        Complex::new([self.re.0[lane]], [self.im.0[lane]])
     }
 
     /// The same number in all lanes.
@@ -156,5 +172,32 @@ impl<const L: usize> Mul for Complex<L> {
             re: w.re * self.re - w.im * self.im,
             im: w.re * self.im + w.im * self.re,
         }
+    }
+}
+
+impl Complex<LANES> {
+    /// The first two lanes, then the first two of `other`.
+    #[inline(always)]
+    pub fn low_pairs(self, other: Self) -> Self {
+        let pick = |[a, b, ..]: Vector, [c, d, ..]: Vector| [a, b, c, d];
+        Self::new(pick(self.re.0, other.re.0), pick(self.im.0, other.im.0))
+    }
+
+    /// The last two lanes, then the last two of `other`.
+    #[inline(always)]
+    pub fn high_pairs(self, other: Self) -> Self {
+        let pick = |[.., a, b]: Vector, [.., c, d]: Vector| [a, b, c, d];
+        Self::new(pick(self.re.0, other.re.0), pick(self.im.0, other.im.0))
+    }
+
+    /// Lanes 0 and 2, then those of `other`; lanes 1 and 3 likewise.
+    #[inline(always)]
+    pub fn even_odd(self, other: Self) -> (Self, Self) {
+        let even = |[a, _, b, _]: Vector, [c, _, d, _]: Vector| [a, b, c, d];
+        let odd = |[_, a, _, b]: Vector, [_, c, _, d]: Vector| [a, b, c, d];
+        (
+            Self::new(even(self.re.0, other.re.0), even(self.im.0, other.im.0)),
+            Self::new(odd(self.re.0, other.re.0), odd(self.im.0, other.im.0)),
+        )
     }
 }

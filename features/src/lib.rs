@@ -144,12 +144,14 @@ mod names;
 mod parabola;
 #[cfg(feature = "std")]
 pub mod parity;
+mod passes;
 mod pitch;
 mod resample;
 mod smooth;
 mod spline;
 mod stage;
 mod sums;
+mod twiddles;
 mod voice_quality;
 mod window;
 
