@@ -97,12 +97,11 @@ impl Analysis {
         data[g.frame_b..].fill(0.0);
         self.fft_b.apply(tables.twiddles_b, data, re, im, mag);
         probe.mark(Stage::SpectrumB);
-        // the spectrum's parts serve as scratch, its imaginary part becomes the octave spectrum
-        let work = &mut data[..g.bins_b()];
-        Spline::new(g.bins_b(), tables.spline).apply(mag, work, re, im);
+        // the spectrum's parts serve as scratch, the frame becomes the octave spectrum
+        Spline::new(g.bins_b(), tables.spline).apply(mag, im, re, &mut data[..g.bins_b()]);
         probe.mark(Stage::Spline);
         let sum = &mut mag[..];
-        self.harmonics.apply(im, sum);
+        self.harmonics.apply(data, sum);
         let best = self
             .harmonics
             .candidates(sum)

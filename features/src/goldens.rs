@@ -93,9 +93,9 @@ fn trace(rate: u32, samples: &[f32]) -> Stages {
             .fft_b
             .apply(tables.twiddles_b, &mut work, &mut re, &mut im, &mut mag);
         put("16", &mag);
-        Spline::new(bins, tables.spline).apply(&mag, &mut work[..bins], &mut re, &mut im);
-        put("17", &im);
-        analysis.harmonics.apply(&im, &mut mag);
+        Spline::new(bins, tables.spline).apply(&mag, &mut im, &mut re, &mut work[..bins]);
+        put("17", &work[..bins]);
+        analysis.harmonics.apply(&mut work, &mut mag);
         let found = analysis.harmonics.candidates(&mag);
         assert_eq!(found.first().copied().unwrap_or_default(), best);
         let mut list = [Candidate::default(); 3];

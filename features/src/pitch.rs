@@ -11,7 +11,9 @@ const HARMONICS: usize = 15;
 /// Weight of a harmonic relative to the one below.
 const COMPRESSION: f32 = 0.85;
 /// Points of the octave axis that are summed at once.
-const BLOCK: usize = 16;
+const BLOCK: usize = 32;
+/// Points that the summation needs beyond the spectrum.
+pub(crate) const MARGIN: usize = BLOCK - 1;
 /// Candidates kept per frame.
 const CANDIDATES: usize = 3;
 
@@ -48,41 +50,42 @@ impl SubharmonicSum {
         Self { axis, harmonics }
     }
 
-    /// The subharmonic sum of `spectrum` into `sum` (same length).
-    pub fn apply(&self, spectrum: &[f32], sum: &mut [f32]) {
+    /// The subharmonic sum of the first `sum.len()` points of `spectrum` into `sum`. `spectrum` is longer by [`MARGIN`], which is overwritten.
+    pub fn apply(&self, spectrum: &mut [f32], sum: &mut [f32]) {
+        let n = sum.len();
+        let spectrum = &mut spectrum[..n + MARGIN];
+        // what changes no sum, whatever its sign
+        spectrum[n..].fill(-0.0);
         let (blocks, rest) = sum.as_chunks_mut::<BLOCK>();
         let whole = BLOCK * blocks.len();
         for (number, block) in blocks.iter_mut().enumerate() {
-            self.sum_block(spectrum, number * BLOCK, block);
+            *block = self.sum_block(spectrum, number * BLOCK);
         }
-        for (i, s) in rest.iter_mut().enumerate() {
-            self.sum_block(spectrum, whole + i, core::array::from_mut(s));
+        if !rest.is_empty() {
+            rest.copy_from_slice(&self.sum_block(spectrum, whole)[..rest.len()]);
         }
     }
 
-    /// The sum at points `first..first + N`, over ascending harmonics.
+    /// The sum at points `first..first + BLOCK`, over ascending harmonics.
     #[inline(always)]
-    fn sum_block<const N: usize>(&self, spectrum: &[f32], first: usize, out: &mut [f32; N]) {
-        let mut sum = [0.0f32; N];
-        sum.copy_from_slice(&spectrum[first..first + N]);
+    fn sum_block(&self, spectrum: &[f32], first: usize) -> [f32; BLOCK] {
+        let mut sum = [0.0f32; BLOCK];
+        sum.copy_from_slice(&spectrum[first..first + BLOCK]);
         for &(shift, weight) in &self.harmonics {
-            let Some(shifted) = spectrum.get(first + shift..) else {
+            let at = first + shift;
+            // none where the block lies beyond the spectrum: the margin is too short for it
+            let Some(shifted) = spectrum.get(at..at + BLOCK) else {
                 break;
             };
-            if let Some(shifted) = shifted.first_chunk::<N>() {
-                for (s, &h) in sum.iter_mut().zip(shifted) {
-                    *s += h * weight;
-                }
-            } else {
-                for (s, &h) in sum.iter_mut().zip(shifted) {
-                    *s += h * weight;
-                }
+            for (s, &h) in sum.iter_mut().zip(shifted) {
+                *s += h * weight;
             }
         }
-        for (o, s) in out.iter_mut().zip(sum) {
-            let mean = s / HARMONICS as f32;
-            *o = if mean < 0.0 { 0.0 } else { mean };
+        for s in &mut sum {
+            let mean = *s / HARMONICS as f32;
+            *s = if mean < 0.0 { 0.0 } else { mean };
         }
+        sum
     }
 
     /// Candidates of a subharmonic sum, the best first.
