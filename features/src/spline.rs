@@ -41,8 +41,8 @@ pub(crate) struct Spline<'a> {
     forward: &'a [f32],
     /// Backward recurrence, in the order of [`Places`].
     backward: &'a [f32],
-    /// Upper source point of a target, as the bits of an integer.
-    upper: &'a [f32],
+    /// Lower source point of a target, as the bits of an integer.
+    lower: &'a [f32],
     /// Weight of the upper source value.
     value: &'a [f32],
     /// Weights of the second derivatives below and above.
@@ -67,7 +67,7 @@ pub(crate) fn fill_table(geometry: &Geometry, table: &mut [f32]) -> OctaveAxis {
         pivot,
         forward,
         backward,
-        upper,
+        lower,
         value,
         curve_low,
         curve_high,
@@ -104,7 +104,7 @@ pub(crate) fn fill_table(geometry: &Geometry, table: &mut [f32]) -> OctaveAxis {
         let width = high - low;
         let b = (t - low) / width;
         let a = 1.0 - b;
-        upper[j] = f32::from_bits(at as u32);
+        lower[j] = f32::from_bits(at as u32 - 1);
         value[j] = b as f32;
         curve_low[j] = ((a * a * a - a) * width * width / 6.0) as f32;
         curve_high[j] = ((b * b * b - b) * width * width / 6.0) as f32;
@@ -157,7 +157,7 @@ impl<'a> Spline<'a> {
             pivot: row(1),
             forward: row(2),
             backward: row(3),
-            upper: row(4),
+            lower: row(4),
             value: row(5),
             curve_low: row(6),
             curve_high: row(7),
@@ -172,7 +172,7 @@ impl<'a> Spline<'a> {
         self.evaluate(y, curve, out);
     }
 
-    /// Right-hand side of the tridiagonal system, in natural order.
+    /// Right-hand side of the tridiagonal system, in natural order; 0 at the last point.
     fn right_side(&self, y: &[f32], out: &mut [f32]) {
         let inner = y.len() - 2;
         let (below, here, above) = (&y[..inner], &y[1..][..inner], &y[2..]);
@@ -180,7 +180,9 @@ impl<'a> Spline<'a> {
             &self.inverse_width[..inner],
             &self.inverse_width[1..][..inner],
         );
-        let (pivot, out) = (&self.pivot[1..][..inner], &mut out[1..][..inner]);
+        let pivot = &self.pivot[1..][..inner];
+        out[inner + 1] = 0.0;
+        let out = &mut out[1..][..inner];
         for i in 0..inner {
             out[i] = ((above[i] - here[i]) * width_above[i]
                 - (here[i] - below[i]) * width_below[i])
@@ -188,70 +190,83 @@ impl<'a> Spline<'a> {
         }
     }
 
-    /// Second derivatives at the points, in place of the right-hand side; `curve` is scratch.
-    fn solve(&self, right_side: &mut [f32], curve: &mut [f32]) {
-        let length = (right_side.len() - 1) / CHAINS;
-        right_side[CHAINS * length] = 0.0;
-        let (rows, last) = curve.as_chunks_mut::<CHAINS>();
-        for (chain, stretch) in right_side[1..].chunks_exact(length).enumerate() {
+    /// Second derivatives at the points, in place of the right-hand side; `work` is scratch.
+    fn solve(&self, curve: &mut [f32], work: &mut [f32]) {
+        let rows: &mut [Row] = work.as_chunks_mut().0;
+        let length = rows.len();
+        for (chain, stretch) in curve[1..].chunks_exact(length).enumerate() {
             for (row, &v) in rows.iter_mut().zip(stretch) {
                 row[chain] = v;
             }
         }
-        last.fill(0.0);
-        let (forward, backward) = (
-            self.forward.as_chunks::<CHAINS>().0,
-            self.backward.as_chunks::<CHAINS>().0,
-        );
-        let step = |row: &[f32; CHAINS], factor: &[f32; CHAINS], state: &mut [f32; CHAINS]| {
-            for chain in 0..CHAINS {
-                state[chain] = row[chain] - factor[chain] * state[chain];
-            }
-        };
-
-        let mut state = [0.0; CHAINS];
-        let warm = length - WARM_UP.min(length);
-        for (row, factor) in rows.iter().zip(forward).skip(warm) {
-            step(row, factor, &mut state);
-        }
+        let forward = &self.forward.as_chunks().0[..length];
+        let backward = &self.backward.as_chunks().0[..length];
+        let warm = WARM_UP.min(length);
+        let tail = length - warm;
+        let [a, b, c, d, e, f, g, _] =
+            run(rows[tail..].iter().zip(&forward[tail..]), [0.0; CHAINS]);
         // each stretch goes on where the one before it ends
-        state.rotate_right(1);
-        state[0] = 0.0;
-        for (row, factor) in rows.iter_mut().zip(forward) {
-            step(row, factor, &mut state);
-            *row = state;
-        }
-
-        state = [0.0; CHAINS];
-        for (row, factor) in rows.iter().zip(backward).take(WARM_UP).rev() {
-            step(row, factor, &mut state);
-        }
-        state.rotate_left(1);
-        state[CHAINS - 1] = 0.0;
-        for (row, factor) in rows.iter_mut().zip(backward).rev() {
-            step(row, factor, &mut state);
-            *row = state;
-        }
-        for (chain, stretch) in right_side[1..].chunks_exact_mut(length).enumerate() {
+        substitute(rows.iter_mut().zip(forward), [0.0, a, b, c, d, e, f, g]);
+        let [_, b, c, d, e, f, g, h] = run(
+            rows[..warm].iter().zip(&backward[..warm]).rev(),
+            [0.0; CHAINS],
+        );
+        substitute(
+            rows.iter_mut().zip(backward).rev(),
+            [b, c, d, e, f, g, h, 0.0],
+        );
+        curve[0] = 0.0;
+        for (chain, stretch) in curve[1..].chunks_exact_mut(length).enumerate() {
             for (row, v) in rows.iter().zip(stretch) {
                 *v = row[chain];
             }
         }
-        right_side[0] = 0.0;
     }
 
     fn evaluate(&self, y: &[f32], curve: &[f32], out: &mut [f32]) {
         let n = out.len();
-        let (upper, value) = (&self.upper[..n], &self.value[..n]);
+        let (lower, value) = (&self.lower[..n], &self.value[..n]);
         let (curve_low, curve_high) = (&self.curve_low[..n], &self.curve_high[..n]);
         let curve = &curve[..y.len()];
+        let last = y.len() - 2;
         for j in 0..n {
-            let at = (upper[j].to_bits() as usize).clamp(1, y.len() - 1);
-            let (low, high) = (y[at - 1], y[at]);
-            let bend = curve_low[j] * curve[at - 1] + curve_high[j] * curve[at];
+            let below = (lower[j].to_bits() as usize).min(last);
+            let (low, high) = (y[below], y[below + 1]);
+            let bend = curve_low[j] * curve[below] + curve_high[j] * curve[below + 1];
             // In a frame of a few non-zero samples the spectrum is flat but for its last bits, and the peaks that the pitch search finds
             // hang on them: all that is small is added up before the one rounding at the scale of the spectrum.
             out[j] = low + (value[j] * (high - low) + bend);
         }
     }
+}
+
+/// A point of each stretch.
+type Row = [f32; CHAINS];
+
+/// Where a recurrence over rows and factors ends.
+// apart from its caller, as the next one, the compiler keeps the state in vectors
+#[inline(never)]
+fn run<'a>(rows: impl Iterator<Item = (&'a Row, &'a Row)>, mut state: Row) -> Row {
+    for (row, factor) in rows {
+        state = step(row, factor, state);
+    }
+    state
+}
+
+/// A recurrence in place.
+#[inline(never)]
+fn substitute<'a>(rows: impl Iterator<Item = (&'a mut Row, &'a Row)>, mut state: Row) {
+    for (row, factor) in rows {
+        state = step(row, factor, state);
+        *row = state;
+    }
+}
+
+#[inline(always)]
+fn step(row: &Row, factor: &Row, state: Row) -> Row {
+    let mut next = *row;
+    for chain in 0..CHAINS {
+        next[chain] -= factor[chain] * state[chain];
+    }
+    next
 }
