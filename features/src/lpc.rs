@@ -23,8 +23,10 @@ fn autocorrelation(y: &mut [f32]) -> [f32; ORDER + 1] {
             *sum += y[at] * before;
         }
     }
-    for window in y.array_windows::<{ ORDER + 1 }>().rev() {
-        let [now, before @ ..] = *window;
+    // windows from the last to the first: `array_windows` costs as much again as the sums
+    let mut windows = &y[..];
+    while let Some(&[now, before @ ..]) = windows.last_chunk::<{ ORDER + 1 }>() {
+        windows = &windows[..windows.len() - 1];
         energy += now * now;
         lags = lags + Lanes::splat(now) * Lanes(before);
     }
