@@ -1,6 +1,6 @@
 //! Audio in, emotion out: runs a ser-edge bundle on a device.
 //!
-//! A bundle is a folder that the trainer wrote: an encoder and a classifier as ONNX graphs, a manifest, checksums. This crate knows no
+//! A bundle is a folder that the trainer wrote: an encoder and a classifier as ONNX graphs and as flat files for devices, a manifest, checksums. This crate knows no
 //! training. It decodes a recording, extracts the features with the very extractor that made the training table, and asks the graphs.
 //!
 //! ```no_run
@@ -41,10 +41,10 @@
 //!
 //! | feature | adds | needs |
 //! |---|---|---|
-//! | none | [`engine::Engine`], [`recognizer`], [`quality`], [`prediction`]; memory is the caller's | `core` |
-//! | `alloc` | `normalise`, recognisers and predictions that own their memory | `alloc` |
-//! | `std` | `audio`, `bundle`, `extract` | an operating system |
-//! | `tract` (default) | the engine in pure Rust, `model` | |
+//! | none | [`engine::Engine`], [`engine::static_model`], [`recognizer`], [`quality`], [`prediction`]; memory is the caller's | `core` |
+//! | `alloc` | `normalise`, recognisers and predictions that own their memory, the writer of flat model files | `alloc` |
+//! | `std` | `audio`, `bundle`, `extract`, `model` | an operating system |
+//! | `tract` (default) | the bundle's ONNX graphs in pure Rust | |
 //! | `ort` | ONNX Runtime, loaded when the program runs (`ORT_DYLIB_PATH`) | its library |
 //! | `cli` (default) | the program `ser-run` | |
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -61,7 +61,7 @@ pub mod cli;
 pub mod engine;
 #[cfg(feature = "std")]
 pub mod extract;
-#[cfg(any(feature = "tract", feature = "ort"))]
+#[cfg(feature = "std")]
 pub mod model;
 #[cfg(feature = "alloc")]
 pub mod normalise;

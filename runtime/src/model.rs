@@ -7,6 +7,7 @@ use ser_features::{Config, FeatureSet};
 
 use crate::audio::Pcm;
 use crate::bundle::{Bundle, BundleError};
+use crate::engine::static_model::{OwnedStaticEngine, Precision};
 use crate::engine::{Engine, LoadError};
 use crate::prediction::Prediction;
 use crate::recognizer::{OwnedRecognizer, RecognizerError};
@@ -19,17 +20,35 @@ pub enum EngineKind {
     Tract,
     /// ONNX Runtime; its library is loaded when the program runs.
     Ort,
+    /// The flat file with 32-bit weights.
+    Static,
+    /// The flat file with 8-bit weights.
+    StaticInt8,
+}
+
+impl EngineKind {
+    /// Every engine.
+    pub const ALL: [Self; 4] = [Self::Tract, Self::Ort, Self::Static, Self::StaticInt8];
+
+    /// The name by which [`FromStr`] knows it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tract => "tract",
+            Self::Ort => "ort",
+            Self::Static => "static",
+            Self::StaticInt8 => "static-int8",
+        }
+    }
 }
 
 impl FromStr for EngineKind {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "tract" => Ok(Self::Tract),
-            "ort" => Ok(Self::Ort),
-            _ => Err("known engines are tract and ort".to_owned()),
-        }
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .ok_or_else(|| "known engines are tract, ort, static and static-int8".to_owned())
     }
 }
 
@@ -94,6 +113,8 @@ impl Model {
             EngineKind::Ort => Box::new(crate::engine::ort::OrtEngine::load(&bundle)?),
             #[cfg(not(feature = "ort"))]
             EngineKind::Ort => return Err(ModelError::NotBuilt { engine: "ort" }),
+            EngineKind::Static => Box::new(OwnedStaticEngine::load(&bundle, Precision::F32)?),
+            EngineKind::StaticInt8 => Box::new(OwnedStaticEngine::load(&bundle, Precision::Int8)?),
         };
         Ok(Self { bundle, engine })
     }

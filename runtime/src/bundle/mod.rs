@@ -5,6 +5,7 @@
 //! | `bundle.json` | the [`Manifest`] |
 //! | `encoder.onnx` | raw features `[N, d]` to code `[N, z]`, normaliser inside |
 //! | `classifier.onnx` | code `[N, z]` to logits and probabilities `[N, c]` |
+//! | `model-f32.ser`, `model-int8.ser` | both graphs in one flat file each, for the static engine; absent from bundles that it does not run |
 //! | `MODEL_CARD.md` | for people |
 //! | `SHA256SUMS` | SHA-256 of all of them, `bundle.json` too, as `sha256sum -c` reads it |
 
@@ -16,7 +17,7 @@ pub use manifest::{
     Calibration, ClassifierInfo, EncoderInfo, FeatureSetInfo, FileInfo, Manifest, Producer, Score,
 };
 pub use names::{bundle_id, names_sha256, sha256_hex};
-pub use write::write;
+pub use write::{add, write};
 
 use std::fs;
 use std::io::{self, Read};
@@ -202,16 +203,7 @@ impl Bundle {
 
         let (mut encoder, mut classifier) = (None, None);
         for (name, info) in &manifest.files {
-            let bytes = reader.read(name, info.bytes)?;
-            let found = sha256_hex(&bytes);
-            if found != info.sha256 {
-                return Err(BundleError::Sha256 {
-                    bundle: reader.bundle,
-                    file: name.clone(),
-                    found,
-                    expected: info.sha256.clone(),
-                });
-            }
+            let bytes = reader.read_checked(name, info)?;
             if *name == manifest.encoder.file {
                 encoder = Some(bytes);
             } else if *name == manifest.classifier.file {
@@ -254,6 +246,24 @@ impl Bundle {
     }
 }
 
+impl Bundle {
+    /// Reads a file of the bundle that [`Self::open`] checked but did not keep, and checks it again.
+    ///
+    /// # Errors
+    /// [`BundleError::MissingFile`] also for one that the manifest does not name, [`BundleError::Io`], [`BundleError::Outside`],
+    /// [`BundleError::Sha256`].
+    pub fn read(&self, name: &str) -> Result<Vec<u8>, BundleError> {
+        let reader = Reader::new(&self.dir)?;
+        match self.manifest.files.get(name) {
+            Some(info) => reader.read_checked(name, info),
+            None => Err(BundleError::MissingFile {
+                bundle: reader.bundle,
+                file: name.to_owned(),
+            }),
+        }
+    }
+}
+
 /// The content of `SHA256SUMS`, sorted by file name.
 fn checksums(manifest: &Manifest, json: &[u8]) -> String {
     let mut lines: Vec<_> = manifest
@@ -289,6 +299,21 @@ impl Reader {
                 reason: source.to_string(),
             }),
         }
+    }
+
+    /// The content of `name`, which must be what `info` says.
+    fn read_checked(&self, name: &str, info: &FileInfo) -> Result<Vec<u8>, BundleError> {
+        let bytes = self.read(name, info.bytes)?;
+        let found = sha256_hex(&bytes);
+        if found == info.sha256 {
+            return Ok(bytes);
+        }
+        Err(BundleError::Sha256 {
+            bundle: self.bundle.clone(),
+            file: name.to_owned(),
+            found,
+            expected: info.sha256.clone(),
+        })
     }
 
     /// The content of `name`. A file that has not the `expected` length is read only up to one byte more, so that its checksum fails.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::{
-    BundleError, CHECKSUMS_FILE, FileInfo, MANIFEST_FILE, Manifest, bundle_id, checksums,
+    Bundle, BundleError, CHECKSUMS_FILE, FileInfo, MANIFEST_FILE, Manifest, bundle_id, checksums,
     sha256_hex,
 };
 
@@ -129,6 +129,36 @@ pub fn write(
         fs::rename(&staged.0, dir).map_err(|e| io_error(dir, e))?;
     }
     Ok(manifest)
+}
+
+/// Adds `files` (name, content) to the bundle in `dir`, or replaces those of the same name; the completed manifest is returned. The graphs,
+/// and with them the bundle's id, stay what they are.
+///
+/// # Errors
+/// As [`Bundle::open`] and [`write`]; [`BundleError::Field`] for a file that is one of the graphs.
+pub fn add(dir: impl AsRef<Path>, files: &[(&str, &[u8])]) -> Result<Manifest, BundleError> {
+    let bundle = Bundle::open(dir)?;
+    let manifest = &bundle.manifest;
+    for (name, _) in files {
+        if [&manifest.encoder.file, &manifest.classifier.file].contains(&&(*name).to_owned()) {
+            return Err(BundleError::Field {
+                bundle: bundle.dir.display().to_string(),
+                field: "files".to_owned(),
+                reason: format!("{name} is a graph, which cannot be replaced"),
+            });
+        }
+    }
+    let kept = manifest.files.keys();
+    let kept = kept.filter(|kept| files.iter().all(|(name, _)| name != kept));
+    let kept: Vec<(&str, Vec<u8>)> = kept
+        .map(|name| Ok((name.as_str(), bundle.read(name)?)))
+        .collect::<Result<_, BundleError>>()?;
+    let all: Vec<(&str, &[u8])> = kept
+        .iter()
+        .map(|(name, bytes)| (*name, bytes.as_slice()))
+        .chain(files.iter().copied())
+        .collect();
+    write(&bundle.dir, manifest, &all)
 }
 
 fn remove_if_there(dir: &Path) -> io::Result<()> {

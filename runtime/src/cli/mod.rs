@@ -156,7 +156,7 @@ struct ModelArgs {
     /// Folder of the bundle.
     #[arg(short, long, value_name = "BUNDLE")]
     model: PathBuf,
-    /// What computes: tract, or ort (ONNX Runtime; set ORT_DYLIB_PATH to its library).
+    /// What computes: tract; ort (ONNX Runtime; set ORT_DYLIB_PATH to its library); static or static-int8 (the bundle's flat file).
     #[arg(long, default_value = "tract")]
     engine: EngineKind,
 }

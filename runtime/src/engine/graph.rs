@@ -1,50 +1,11 @@
-//! What the ONNX engines have in common: two graphs behind one [`Engine`], which outputs of which graph, and why a graph is refused.
+//! What the ONNX engines have in common: two graphs behind one [`Engine`], and which outputs of which graph.
 
-use super::{Engine, EngineError, check_finite, check_width};
+use super::{Engine, EngineError, LoadError, check_finite, check_width};
 use crate::bundle::{Bundle, ClassifierInfo, EncoderInfo};
 use crate::prediction::softmax;
 
 /// Largest difference between the probabilities of the classifier graph and `softmax(logits / temperature)` of the manifest.
 const CALIBRATION_TOLERANCE: f32 = 1e-4;
-
-/// Why an engine cannot be made from a bundle.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The graph cannot be read, or is not what the manifest says.
-    #[error("bundle {bundle}: {file}: {engine}: {reason}")]
-    Graph {
-        /// The bundle.
-        bundle: String,
-        /// The graph's file.
-        file: String,
-        /// The engine.
-        engine: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The graph's probabilities are not those that the manifest's temperature gives.
-    #[error(
-        "bundle {bundle}: the probabilities of {file} differ by {difference} from softmax(logits / {temperature}); graph and calibration do not belong together, export the model again"
-    )]
-    Calibration {
-        /// The bundle.
-        bundle: String,
-        /// The classifier's file.
-        file: String,
-        /// The manifest's temperature.
-        temperature: f32,
-        /// Largest difference on a test code.
-        difference: f32,
-    },
-    /// The engine's library could not be loaded.
-    #[error("{engine}: {reason}")]
-    Library {
-        /// The engine.
-        engine: &'static str,
-        /// What is wrong and what to do.
-        reason: String,
-    },
-}
 
 /// Name and width of one output of a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]

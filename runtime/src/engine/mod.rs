@@ -1,14 +1,19 @@
-//! What computes: one trait, behind it tract (the default), ONNX Runtime, and whatever a device brings along.
+//! What computes: one trait, behind it tract (the default), ONNX Runtime, the static engine for devices, and whatever a device brings along.
 
 #[cfg(any(feature = "tract", feature = "ort"))]
 mod graph;
+#[cfg(feature = "std")]
+mod load;
 #[cfg(feature = "ort")]
 pub mod ort;
+pub mod static_model;
 #[cfg(feature = "tract")]
 pub mod tract;
 
 #[cfg(any(feature = "tract", feature = "ort"))]
-pub use graph::{Graph, GraphOutput, GraphSpec, LoadError, OnnxEngine};
+pub use graph::{Graph, GraphOutput, GraphSpec, OnnxEngine};
+#[cfg(feature = "std")]
+pub use load::LoadError;
 
 /// Encoder and classifier of one model. Needs neither a heap nor an operating system.
 pub trait Engine {
