@@ -2,7 +2,7 @@
 //!
 //! Both give the same bits on every machine. The sum of products of floats has one fixed order: lane `l` of [`LANES`] sums the
 //! elements `l`, `l + LANES`, …, one after the other, each product rounded before it is added (no fused operation), and the lanes
-//! are added in halves. Sums of integers are exact in any order.
+//! are added from the first to the last. Sums of integers are exact in any order.
 //!
 //! The compiler turns the lanes into whatever vectors the target has. On x86-64 a second copy is compiled for AVX2 and chosen at
 //! run time where the processor has it (feature `std`). Measured on an AMD EPYC (Zen 4), 2.3 million 8-bit weights: 86 µs with
@@ -39,14 +39,7 @@ fn portable_f32(weights: &[f32], x: &[f32], sums: &mut [f32]) {
                 lanes[l] += w[l] * x[l];
             }
         }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for l in 0..width {
-                lanes[l] += lanes[l + width];
-            }
-            width /= 2;
-        }
-        *sum = lanes[0];
+        *sum = lanes.into_iter().fold(0.0, |sum, lane| sum + lane);
     }
 }
 
@@ -69,6 +62,9 @@ fn portable_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) {
 )]
 mod avx2 {
     use std::arch::is_x86_feature_detected;
+    use std::arch::x86_64::{
+        _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_madd_epi16, _mm256_setzero_si256,
+    };
 
     /// `false`, and nothing done, without AVX2.
     #[inline]
@@ -90,7 +86,16 @@ mod avx2 {
     pub(super) fn dots_i8(weights: &[i8], x: &[i16], sums: &mut [i32]) -> bool {
         #[target_feature(enable = "avx2")]
         fn with_avx2(weights: &[i8], x: &[i16], sums: &mut [i32]) {
-            super::portable_i8(weights, x, sums);
+            let x_chunks = x.as_chunks::<16>().0;
+            for (row, sum) in weights.chunks_exact(x.len()).zip(sums) {
+                let mut pairs = _mm256_setzero_si256();
+                for (w, x) in row.as_chunks::<16>().0.iter().zip(x_chunks) {
+                    let w = _mm256_cvtepi8_epi16(bytemuck::cast(*w));
+                    pairs = _mm256_add_epi32(pairs, _mm256_madd_epi16(w, bytemuck::cast(*x)));
+                }
+                let pairs: [i32; 8] = bytemuck::cast(pairs);
+                *sum = pairs.into_iter().sum();
+            }
         }
         let available = is_x86_feature_detected!("avx2");
         if available {
@@ -141,13 +146,9 @@ mod tests {
         let floats: Vec<f32> = numbers(96).map(|n| n as f32 / 8e6 - 1.0).collect();
         let (w, x) = floats.split_at(48);
         let lane = |l: usize| (w[l] * x[l] + w[l + 16] * x[l + 16]) + w[l + 32] * x[l + 32];
-        let mut lanes: Vec<f32> = (0..16).map(lane).collect();
-        while lanes.len() > 1 {
-            let (low, high) = lanes.split_at(lanes.len() / 2);
-            lanes = low.iter().zip(high).map(|(a, b)| a + b).collect();
-        }
+        let expected = (0..16).map(lane).fold(0.0, |a: f32, b| a + b);
         let mut sum = [0.0];
         dots_f32(w, x, &mut sum);
-        assert_eq!(sum[0].to_bits(), lanes[0].to_bits());
+        assert_eq!(sum[0].to_bits(), expected.to_bits());
     }
 }

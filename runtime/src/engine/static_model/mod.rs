@@ -201,7 +201,7 @@ impl<'a> StaticModel<'a> {
                 "are not between 1 and the feature count",
             ));
         }
-        if label_count < 2 || label_count > MAX_WIDTH {
+        if !(2..=MAX_WIDTH).contains(&label_count) {
             return Err(field("labels", "are not between 2 and 2^20"));
         }
         if !(temperature.is_finite() && temperature > 0.0) {
