@@ -1,6 +1,8 @@
 //! What several tests need: sounds, a tiny model, the way to the shared recordings.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+#[cfg(feature = "std")]
+pub mod flat;
 #[cfg(feature = "tract")]
 pub mod tiny;
 pub mod wav;

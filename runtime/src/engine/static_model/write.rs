@@ -90,6 +90,11 @@ impl FlatModel {
                 "is not as wide as there are features to read",
             ));
         }
+        if let Some(selection) = &self.selection
+            && selection.windows(2).any(|pair| pair[0] >= pair[1])
+        {
+            return Err(field("selected features", "are not ascending indices"));
+        }
 
         let mut texts = Vec::new();
         let names = [&self.feature_set, &self.extractor_version];
