@@ -267,7 +267,7 @@ fn each_fault_is_named() {
         }
         assert!(check(&with_crc(cut)).is_err());
     }
-    let texts_end = 128 + 64;
+    let texts_end = 128 + 48;
     let layer = texts_end + 2 * 32 * 4;
     let weights = layer + 32;
     for (bytes, says) in [
