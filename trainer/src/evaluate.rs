@@ -24,6 +24,7 @@ use crate::data::batches::largest;
 use crate::data::folds::{self, Fold, Grouping};
 use crate::data::task::Task;
 use crate::device::Chosen;
+use crate::export::static_model;
 use crate::fit::checkpoint::Origin;
 use crate::fit::training::Training;
 use crate::fit::{FitError, origin, versions};
@@ -117,6 +118,8 @@ pub struct EvaluateOptions<'a> {
     pub device: &'a Chosen,
     /// The scores file; finished folds are kept beside it.
     pub output: &'a Path,
+    /// Score each fold's model with 8-bit weights, too (calibrated on the training rows of the fold).
+    pub int8: bool,
 }
 
 /// Mean over seeds, their spread, and each.
@@ -129,6 +132,17 @@ pub struct Summary {
     pub std: Option<f64>,
     /// One value per seed.
     pub per_seed: Vec<f64>,
+}
+
+impl Summary {
+    fn of(per_seed: Vec<f64>) -> Self {
+        let (mean, std) = mean_std(&per_seed).unwrap_or((0.0, None));
+        Self {
+            mean,
+            std,
+            per_seed,
+        }
+    }
 }
 
 /// The model of one fold and seed on the fold's own rows.
@@ -147,6 +161,19 @@ pub struct FoldResult {
     pub truth: Vec<usize>,
     /// Logits, `[rows, labels]` row-major.
     pub logits: Vec<f32>,
+    /// The same with 8-bit weights, calibrated on the training rows of the fold; none where they were not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int8_logits: Option<Vec<f32>>,
+}
+
+/// What 8-bit weights make of the same folds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Int8Scores {
+    /// Unweighted average recall over the pooled predictions of all folds.
+    pub uar: Summary,
+    /// Share of rows that get the same label as with 32 bits, over all seeds.
+    pub agreement: f64,
 }
 
 /// A results file: scores, how they were measured, and all predictions behind them.
@@ -167,6 +194,9 @@ pub struct Scores {
     pub recall: BTreeMap<String, f64>,
     /// Pooled counts of all seeds, `confusion[truth][prediction]`.
     pub confusion: Confusion,
+    /// With 8-bit weights, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int8: Option<Int8Scores>,
     /// Configuration, table, device and version.
     pub origin: Origin,
     /// Versions of what took part.
@@ -214,7 +244,7 @@ impl Scores {
             "per_seed": self.uar.per_seed,
         });
         let seeds = |s: &Summary| json!({"per_seed": s.per_seed});
-        vec![
+        let mut scores = vec![
             score("UAR, pooled over folds", &self.uar, detail),
             score(
                 "UAR, mean of folds",
@@ -222,7 +252,15 @@ impl Scores {
                 seeds(&self.mean_fold_uar),
             ),
             score("accuracy", &self.accuracy, seeds(&self.accuracy)),
-        ]
+        ];
+        if let Some(int8) = &self.int8 {
+            scores.push(score(
+                "UAR with 8-bit weights, pooled over folds",
+                &int8.uar,
+                json!({"per_seed": int8.uar.per_seed, "same_label": int8.agreement}),
+            ));
+        }
+        scores
     }
 
     /// All predictions as calibration data: each comes from a model that never met the row's speaker.
@@ -306,7 +344,10 @@ fn run_all(
         .collect();
     let todo: Vec<&(u64, &Fold)> = wanted
         .iter()
-        .filter(|(seed, fold)| store.find(*seed, &fold.name).is_none())
+        .filter(|(seed, fold)| {
+            let found = store.find(*seed, &fold.name);
+            found.is_none_or(|r| options.int8 && r.int8_logits.is_none())
+        })
         .collect();
     let progress = Progress::new("evaluate", wanted.len() as u64);
     progress.add((wanted.len() - todo.len()) as u64);
@@ -384,6 +425,16 @@ fn one_fold(
         .iter()
         .flat_map(|&i| task.features(i).iter().copied())
         .collect();
+    let int8_logits = if options.int8 {
+        let training_rows: Vec<f32> = fold
+            .train
+            .iter()
+            .flat_map(|&i| task.features(i).iter().copied())
+            .collect();
+        Some(static_model::int8_logits(model, &training_rows, &raw)?)
+    } else {
+        None
+    };
     Ok(FoldResult {
         seed,
         fold: fold.name.clone(),
@@ -391,15 +442,21 @@ fn one_fold(
         rows: fold.held_out.iter().map(|&i| task.rows[i]).collect(),
         truth: fold.held_out.iter().map(|&i| task.classes[i]).collect(),
         logits: model.logits(&raw)?,
+        int8_logits,
     })
 }
 
 fn confusion(results: &[&FoldResult], classes: usize) -> Confusion {
-    let pairs = results.iter().flat_map(|r| {
-        r.truth
-            .iter()
-            .copied()
-            .zip(r.logits.chunks_exact(classes).map(largest))
+    confusion_of(results.iter().map(|r| (&r.truth, &r.logits)), classes)
+}
+
+fn confusion_of<'r>(
+    results: impl Iterator<Item = (&'r Vec<usize>, &'r Vec<f32>)>,
+    classes: usize,
+) -> Confusion {
+    let pairs = results.flat_map(|(truth, logits)| {
+        let predicted = logits.chunks_exact(classes).map(largest);
+        truth.iter().copied().zip(predicted)
     });
     Confusion::of(classes, pairs)
 }
@@ -432,20 +489,12 @@ fn summarise(
         }
         total.add(&pooled);
     }
-    let summary = |per_seed: Vec<f64>| {
-        let (mean, std) = mean_std(&per_seed).unwrap_or((0.0, None));
-        Summary {
-            mean,
-            std,
-            per_seed,
-        }
-    };
     Scores {
         protocol: protocol(task, config, folds, seeds, options),
         labels: task.labels.clone(),
-        uar: summary(uar),
-        mean_fold_uar: summary(fold_uar),
-        accuracy: summary(accuracy),
+        uar: Summary::of(uar),
+        mean_fold_uar: Summary::of(fold_uar),
+        accuracy: Summary::of(accuracy),
         recall: task
             .labels
             .iter()
@@ -453,9 +502,33 @@ fn summarise(
             .filter_map(|(l, r)| Some((l.clone(), mean_std(r)?.0)))
             .collect(),
         confusion: total,
+        int8: options.int8.then(|| int8_scores(&done, seeds, classes)),
         origin,
         versions: versions(&options.device.name),
         folds: done,
+    }
+}
+
+fn int8_scores(done: &[FoldResult], seeds: &[u64], classes: usize) -> Int8Scores {
+    let per_seed = seeds.iter().filter_map(|&seed| {
+        let of_seed = done.iter().filter(|r| r.seed == seed);
+        let int8 = of_seed.filter_map(|r| Some((&r.truth, r.int8_logits.as_ref()?)));
+        confusion_of(int8, classes).uar()
+    });
+    let (mut same, mut rows) = (0, 0);
+    for fold in done {
+        let int8 = fold
+            .int8_logits
+            .iter()
+            .flat_map(|l| l.chunks_exact(classes));
+        for (a, b) in fold.logits.chunks_exact(classes).zip(int8) {
+            same += usize::from(largest(a) == largest(b));
+            rows += 1;
+        }
+    }
+    Int8Scores {
+        uar: Summary::of(per_seed.collect()),
+        agreement: same as f64 / rows.max(1) as f64,
     }
 }
 
@@ -588,7 +661,9 @@ impl Store {
     }
 
     fn find(&self, seed: u64, fold: &str) -> Option<&FoldResult> {
-        self.done.iter().find(|r| r.seed == seed && r.fold == fold)
+        // The last of equals: a fold is measured again where 8-bit logits were not asked for at first.
+        let mut latest = self.done.iter().rev();
+        latest.find(|r| r.seed == seed && r.fold == fold)
     }
 
     fn uar(&self, classes: usize) -> f64 {

@@ -241,6 +241,8 @@ pub struct FitOutcome {
     pub feature_set: String,
     /// Column names of the feature table, in the order of the model's input.
     pub feature_names: Vec<String>,
+    /// Raw features `[rows, width]` of the rows that the model was trained on, row-major: 8-bit weights are calibrated on them.
+    pub rows: Vec<f32>,
     /// Sampling rates seen in the training rows, ascending; empty where the table does not say.
     pub sample_rates: Vec<u32>,
     /// Held-out logits for calibration, where anything was held out.

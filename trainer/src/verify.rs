@@ -1,4 +1,4 @@
-//! Holds engines against each other: tract, ONNX Runtime and burn on the same features.
+//! Holds engines against each other: tract, ONNX Runtime, burn and the static engine on the same features.
 //!
 //! burn computes with weights read back from the bundle's ONNX files, so a fault of the writer shows
 //! as much as one of an engine. Each engine classifies its own code: the differences are those of
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use ser_runtime::audio::{AudioError, read_audio};
 use ser_runtime::bundle::{Bundle, BundleError};
+use ser_runtime::engine::static_model::{F32_FILE, INT8_FILE, OwnedStaticEngine, Precision};
 use ser_runtime::engine::tract::TractEngine;
 use ser_runtime::engine::{Engine, EngineError, LoadError};
 use ser_runtime::extract::{ExtractError, extract_features};
@@ -20,6 +21,9 @@ use crate::table::{FeatureTable, TableError};
 
 /// Largest difference of two engines' logits that still counts as agreement.
 pub const TOLERANCE: f32 = 1e-4;
+/// The same for a probability where one of the engines has 8-bit weights: they are an approximation, and only a gross fault is one here.
+/// What they cost in recall is measured by `ser-train export --int8` and `ser-train evaluate --int8`.
+pub const INT8_TOLERANCE: f32 = 0.1;
 
 /// An implementation that computes a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -30,6 +34,23 @@ pub enum EngineKind {
     Ort,
     /// burn on the CPU, the trainer's own.
     Burn,
+    /// The static engine with 32-bit weights.
+    Static,
+    /// The static engine with 8-bit weights.
+    StaticInt8,
+}
+
+impl EngineKind {
+    /// tract, ONNX Runtime and burn, which run any bundle, and the static engine for the files that `bundle` has.
+    pub fn all_of(bundle: &Bundle) -> Vec<Self> {
+        let mut all = vec![Self::Tract, Self::Ort, Self::Burn];
+        for (file, kind) in [(F32_FILE, Self::Static), (INT8_FILE, Self::StaticInt8)] {
+            if bundle.manifest.files.contains_key(file) {
+                all.push(kind);
+            }
+        }
+        all
+    }
 }
 
 impl fmt::Display for EngineKind {
@@ -38,6 +59,8 @@ impl fmt::Display for EngineKind {
             Self::Tract => "tract",
             Self::Ort => "ort",
             Self::Burn => "burn",
+            Self::Static => "static",
+            Self::StaticInt8 => "static-int8",
         })
     }
 }
@@ -141,7 +164,7 @@ pub enum VerifyError {
     NothingToCompare,
     /// Two engines disagree.
     #[error(
-        "{first} and {second} disagree on {place}: their logits differ by {logits:.3e}, more than {TOLERANCE:.0e}"
+        "{first} and {second} disagree on {place}: their {what} differ by {difference:.3e}, more than {tolerance:.0e}"
     )]
     Disagree {
         /// One engine.
@@ -150,8 +173,12 @@ pub enum VerifyError {
         second: EngineKind,
         /// The recording, or the row of the table.
         place: String,
-        /// Largest difference of a logit.
-        logits: f32,
+        /// "logits" or "probabilities".
+        what: &'static str,
+        /// Largest difference of one.
+        difference: f32,
+        /// What passes.
+        tolerance: f32,
     },
 }
 
@@ -194,26 +221,38 @@ impl Source {
     /// A table that cannot be read or has other columns.
     pub fn table(path: &Path, bundle: &Bundle) -> Result<Self, VerifyError> {
         let table = FeatureTable::read(path)?;
-        let expected = bundle.manifest.feature_names();
-        let wrong = (0..expected.len().max(table.names.len()))
-            .find(|&i| expected.get(i) != table.names.get(i));
-        if let Some(column) = wrong {
-            let at = |names: &[String]| match names.get(column) {
-                Some(name) => format!("{name:?}"),
-                None => "no column".into(),
-            };
-            return Err(VerifyError::Columns {
-                path: path.into(),
-                column: column + 1,
-                found: at(&table.names),
-                expected: at(&expected),
-            });
-        }
+        check_columns(path, &table, bundle)?;
         Ok(Self {
             name: path.display().to_string(),
             values: table.values,
         })
     }
+}
+
+/// Refuses a table, read from `path`, whose columns are not the features of `bundle`.
+///
+/// # Errors
+/// [`VerifyError::Columns`].
+pub fn check_columns(
+    path: &Path,
+    table: &FeatureTable,
+    bundle: &Bundle,
+) -> Result<(), VerifyError> {
+    let expected = bundle.manifest.feature_names();
+    let columns = expected.len().max(table.names.len());
+    let Some(column) = (0..columns).find(|&i| expected.get(i) != table.names.get(i)) else {
+        return Ok(());
+    };
+    let at = |names: &[String]| match names.get(column) {
+        Some(name) => format!("{name:?}"),
+        None => "no column".into(),
+    };
+    Err(VerifyError::Columns {
+        path: path.into(),
+        column: column + 1,
+        found: at(&table.names),
+        expected: at(&expected),
+    })
 }
 
 /// Largest differences of two engines over the rows of one source.
@@ -238,10 +277,20 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Whether the logits agree within [`TOLERANCE`].
+    /// Whether the logits agree within [`TOLERANCE`]; with 8-bit weights, the probabilities within [`INT8_TOLERANCE`].
     #[must_use]
     pub fn agrees(&self) -> bool {
-        self.logits <= TOLERANCE
+        let (_, difference, tolerance) = self.judged();
+        difference <= tolerance
+    }
+
+    /// What is compared, how far it is apart, and how far it may be.
+    fn judged(&self) -> (&'static str, f32, f32) {
+        if [self.first, self.second].contains(&EngineKind::StaticInt8) {
+            ("probabilities", self.probabilities, INT8_TOLERANCE)
+        } else {
+            ("logits", self.logits, TOLERANCE)
+        }
     }
 
     /// The disagreement as an error; `Ok` where there is none.
@@ -256,11 +305,14 @@ impl Difference {
             1 => self.source.clone(),
             _ => format!("{} row {}", self.source, self.worst_row + 1),
         };
+        let (what, difference, tolerance) = self.judged();
         Err(VerifyError::Disagree {
             first: self.first,
             second: self.second,
             place,
-            logits: self.logits,
+            what,
+            difference,
+            tolerance,
         })
     }
 }
@@ -361,6 +413,14 @@ fn load(bundle: &Bundle, kind: EngineKind) -> Result<Loaded, VerifyError> {
             Ok(Loaded::Runtime(Box::new(engine)))
         }
         EngineKind::Ort => onnx_runtime(bundle),
+        EngineKind::Static | EngineKind::StaticInt8 => {
+            let precision = match kind {
+                EngineKind::StaticInt8 => Precision::Int8,
+                _ => Precision::F32,
+            };
+            let engine = OwnedStaticEngine::load(bundle, precision).map_err(refused)?;
+            Ok(Loaded::Runtime(Box::new(engine)))
+        }
         EngineKind::Burn => {
             let (model, temperature) = onnx_read::read(&bundle.encoder, &bundle.classifier)
                 .map_err(|source| VerifyError::Read {

@@ -127,6 +127,7 @@ fn outcome(model: TrainedModel) -> FitOutcome {
     let logits = model.logits(&values).unwrap();
     let labels = (0..24).map(|i| i % classes).collect();
     FitOutcome {
+        rows: values,
         feature_set: "custom".into(),
         feature_names: (0..width).map(|i| format!("feature {i}")).collect(),
         sample_rates: vec![16_000, 44_100],

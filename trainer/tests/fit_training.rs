@@ -463,6 +463,7 @@ fn scores(
         jobs,
         device: &device,
         output: &output,
+        int8: true,
     };
     let scores = evaluate(table, &few, &options)?;
     assert_eq!(Scores::read(&output).unwrap(), scores);

@@ -30,6 +30,9 @@ pub struct Args {
     /// Folds side by side [default: one for each core]
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
+    /// Score each fold's model with 8-bit weights, too, as `ser-train export --engine static --int8` makes them from the training rows
+    #[arg(long)]
+    int8: bool,
     /// Where to train
     #[arg(long, value_enum, default_value = "cpu")]
     device: DeviceChoice,
@@ -51,6 +54,7 @@ pub fn run(args: Args) -> Result<(), Error> {
             jobs: args.jobs.map_or(cores, NonZeroUsize::get),
             device: &device,
             output: &args.output,
+            int8: args.int8,
         },
     )?;
     print(&scores);
@@ -69,6 +73,13 @@ fn print(scores: &Scores) {
         with_spread(&scores.mean_fold_uar)
     );
     println!("accuracy                {}", with_spread(&scores.accuracy));
+    if let Some(int8) = &scores.int8 {
+        println!(
+            "8-bit weights: UAR, pooled over folds  {}; same label as with 32 bits for {:.2} % of rows",
+            with_spread(&int8.uar),
+            100.0 * int8.agreement
+        );
+    }
     for (label, row) in scores.labels.iter().zip(&scores.confusion.counts) {
         let recall = scores.recall.get(label).copied().unwrap_or(0.0);
         let counts: Vec<String> = row.iter().map(|n| format!("{n:>6}")).collect();

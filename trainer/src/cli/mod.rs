@@ -2,6 +2,7 @@
 
 mod corpus;
 mod evaluate;
+mod export;
 mod extract;
 mod fit;
 mod import;
@@ -30,6 +31,8 @@ enum Command {
     Fit(fit::Args),
     /// Score a configuration on speakers or sessions that the model never heard
     Evaluate(evaluate::Args),
+    /// Write a bundle's model as one flat file, for devices
+    Export(export::Args),
     /// Read a feature table made elsewhere (openSMILE CSV or ARFF, any CSV or Parquet)
     Import(import::Args),
     /// Make a corpus of synthetic voices, to try the programs with
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Extract(args) => extract::run(args),
         Command::Fit(args) => fit::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::SynthCorpus(args) => synth::run(args),
         Command::Verify(args) => verify::run(args),

@@ -7,9 +7,9 @@ use ser_runtime::bundle::Bundle;
 
 use crate::verify::{EngineKind, Source, Verifier, VerifyError};
 
-/// Compute a bundle with tract, ONNX Runtime and burn and print how far they are apart
+/// Compute a bundle with every engine and print how far they are apart
 ///
-/// Exit status 1 if the logits of any two engines differ by more than 1e-4.
+/// Exit status 1 if the logits of any two engines differ by more than 1e-4; with 8-bit weights, if probabilities differ by more than 0.1.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The bundle's folder.
@@ -19,8 +19,9 @@ pub struct Args {
     /// Feature table (.parquet, .csv, .arff) whose rows to compute it on.
     #[arg(long, value_name = "TABLE")]
     features: Vec<PathBuf>,
-    /// Engines to compare; ONNX Runtime (`ort`) is found through ORT_DYLIB_PATH.
-    #[arg(long, value_delimiter = ',', default_value = "tract,ort,burn")]
+    /// Engines to compare [default: tract, ort, burn, and static and static-int8 where the bundle has their files]; ONNX Runtime (`ort`)
+    /// is found through ORT_DYLIB_PATH.
+    #[arg(long, value_delimiter = ',')]
     engines: Vec<EngineKind>,
 }
 
@@ -37,7 +38,11 @@ fn compare(args: &Args) -> Result<(), VerifyError> {
         return Err(VerifyError::NothingToCompare);
     }
     let bundle = Bundle::open(&args.bundle)?;
-    let mut verifier = Verifier::load(&bundle, &args.engines)?;
+    let engines = match args.engines.as_slice() {
+        [] => EngineKind::all_of(&bundle),
+        chosen => chosen.to_vec(),
+    };
+    let mut verifier = Verifier::load(&bundle, &engines)?;
     let audio = args
         .audio
         .iter()
@@ -54,7 +59,7 @@ fn compare(args: &Args) -> Result<(), VerifyError> {
     let failed = |source| VerifyError::Output { source };
     writeln!(
         out,
-        "{:width$}  {:>6}  {:13}  {:>10}  {:>10}  {:>15}",
+        "{:width$}  {:>6}  {:20}  {:>10}  {:>10}  {:>15}",
         "source", "rows", "engines", "|Δ code|", "|Δ logits|", "|Δ probability|"
     )
     .map_err(failed)?;
@@ -66,7 +71,7 @@ fn compare(args: &Args) -> Result<(), VerifyError> {
             let mark = if d.agrees() { "" } else { "  DISAGREE" };
             writeln!(
                 out,
-                "{:width$}  {:>6}  {pair:13}  {:>10.2e}  {:>10.2e}  {:>15.2e}{mark}",
+                "{:width$}  {:>6}  {pair:20}  {:>10.2e}  {:>10.2e}  {:>15.2e}{mark}",
                 d.source, d.rows, d.code, d.logits, d.probabilities
             )
             .map_err(failed)?;

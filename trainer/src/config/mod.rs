@@ -20,6 +20,8 @@ pub const DEFAULT_TOML: &str = include_str!("default.toml");
 
 /// Widest layer: two neighbours of this width take 1.6 GB.
 const WIDEST: usize = 20_000;
+/// Most hidden layers of one network: with the output layers, encoder and classifier are as deep as a flat model file may be.
+const DEEPEST: usize = ser_runtime::engine::static_model::MAX_LAYERS / 2 - 1;
 /// Most epochs, rows of a batch, synthetic rows.
 const MOST: usize = 1_000_000;
 
@@ -425,7 +427,9 @@ impl Config {
             }
         };
         let widths = |key, w: &[usize]| {
-            if w.iter().all(|x| (1..=WIDEST).contains(x)) {
+            if w.len() > DEEPEST {
+                fail(key, &format!("must hold at most {DEEPEST} layers"))
+            } else if w.iter().all(|x| (1..=WIDEST).contains(x)) {
                 Ok(())
             } else {
                 fail(key, &format!("must hold widths between 1 and {WIDEST}"))

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::calibrate::{CalibrateError, calibrate};
 use super::card::{self, CardConfig};
 use super::onnx::{self, GraphText, OnnxError};
+use super::static_model::{self, StaticExportError, StaticFiles};
 use crate::model::FitOutcome;
 use crate::plots::PlotError;
 use crate::report::ReportError;
@@ -32,6 +33,17 @@ pub enum ExportError {
     /// The model cannot be written as ONNX.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
+    /// The model has no flat file.
+    #[error(transparent)]
+    Static(#[from] StaticExportError),
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}{}", path.display(), crate::atomic::write_hint(source))]
+    Write {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The temperature cannot be fitted.
     #[error(transparent)]
     Calibrate(#[from] CalibrateError),
@@ -153,11 +165,14 @@ pub fn write(
     // The card prints the id, which otherwise only `bundle::write` would fill in.
     manifest.id = bundle_id(&sha256_hex(&encoder), &sha256_hex(&classifier));
     let card = card::markdown(&manifest, &options.card, &options.command);
-    let files: [(&str, &[u8]); 3] = [
+    let parts = static_model::parts(&outcome.model, &manifest)?;
+    let flat = StaticFiles::new(&parts, &outcome.rows)?;
+    let mut files: Vec<(&str, &[u8])> = vec![
         (ENCODER_FILE, &encoder),
         (CLASSIFIER_FILE, &classifier),
         (CARD_FILE, card.as_bytes()),
     ];
+    files.extend(flat.named());
     Ok(bundle::write(dir, &manifest, &files)?)
 }
 

@@ -1,7 +1,7 @@
 //! From a finished training to a bundle that a device can run.
 //!
 //! [`finish`] is what the end of `ser-train fit` calls. [`onnx`] writes the two graphs, [`onnx_read`] reads them back for `ser-train verify`,
-//! [`calibrate`] fits the temperature, [`card`] writes the model card, and [`bundle`] puts it all
+//! [`static_model`] makes the flat files of devices, [`calibrate`] fits the temperature, [`card`] writes the model card, and [`bundle`] puts it all
 //! into one folder at once.
 
 pub mod bundle;
@@ -10,6 +10,7 @@ pub mod card;
 pub mod document;
 pub mod onnx;
 pub mod onnx_read;
+pub mod static_model;
 
 use std::path::Path;
 

@@ -62,6 +62,9 @@ pub enum FitError {
     /// The trained model.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The 8-bit form of the trained model.
+    #[error(transparent)]
+    Static(#[from] crate::export::static_model::StaticExportError),
     /// The checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -267,6 +270,12 @@ fn outcome(
 ) -> Result<FitOutcome, FitError> {
     let table = task.table;
     let model = training.finished().ok_or(FitError::Misfit)?.clone();
+    let every: Vec<usize> = (0..task.len()).collect();
+    let trained_on = if config.validation.refit {
+        &every
+    } else {
+        &split.train
+    };
     let rates: BTreeSet<u32> = task
         .rows
         .iter()
@@ -286,6 +295,10 @@ fn outcome(
         model,
         feature_set: table.feature_set.id.clone(),
         feature_names: table.names.clone(),
+        rows: trained_on
+            .iter()
+            .flat_map(|&i| task.features(i).iter().copied())
+            .collect(),
         sample_rates: rates.into_iter().collect(),
         held_out,
         metrics,
