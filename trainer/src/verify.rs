@@ -23,7 +23,7 @@ use crate::table::{FeatureTable, TableError};
 pub const TOLERANCE: f32 = 1e-4;
 /// The same for a probability where one of the engines has 8-bit weights: they are an approximation, and only a gross fault is one here.
 /// What they cost in recall is measured by `ser-train export --int8` and `ser-train evaluate --int8`.
-pub const INT8_TOLERANCE: f32 = 0.1;
+pub const INT8_TOLERANCE: f32 = 0.05;
 
 /// An implementation that computes a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]

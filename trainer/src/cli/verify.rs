@@ -9,7 +9,7 @@ use crate::verify::{EngineKind, Source, Verifier, VerifyError};
 
 /// Compute a bundle with every engine and print how far they are apart
 ///
-/// Exit status 1 if the logits of any two engines differ by more than 1e-4; with 8-bit weights, if probabilities differ by more than 0.1.
+/// Exit status 1 if the logits of any two engines differ by more than 1e-4; with 8-bit weights, if probabilities differ by more than 0.05.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The bundle's folder.
