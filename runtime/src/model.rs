@@ -124,6 +124,11 @@ impl Model {
         &self.bundle
     }
 
+    /// The engine.
+    pub fn engine(&mut self) -> &mut (dyn Engine + Send + 'static) {
+        self.engine.as_mut()
+    }
+
     /// The feature set to extract.
     ///
     /// # Errors

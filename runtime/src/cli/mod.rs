@@ -14,6 +14,7 @@ use ser_features::FeatureSet;
 
 use crate::audio::{self, AudioError, Pcm, RawEncoding, RawFormat};
 use crate::bundle::BundleError;
+use crate::engine::EngineError;
 use crate::extract::ExtractError;
 use crate::model::{EngineKind, ModelError};
 
@@ -46,6 +47,8 @@ enum CliError {
     Bundle(#[from] BundleError),
     #[error(transparent)]
     Model(#[from] ModelError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     #[error("{file}: {source}")]
     Extract { file: String, source: ExtractError },
     #[error("{file}: {source}")]

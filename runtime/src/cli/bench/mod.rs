@@ -1,5 +1,6 @@
 //! `ser-run bench`: measurements that anyone can repeat, one file each.
 
+mod engines;
 mod features;
 
 use std::io::Write;
@@ -15,12 +16,15 @@ use super::CliError;
 pub(super) enum Bench {
     /// Feature extraction on one thread: real-time factor by file, and where the time goes.
     Features(features::FeaturesBench),
+    /// Encoder and classifier in every engine that there is, side by side.
+    Engines(engines::EnginesBench),
 }
 
 impl Bench {
     pub(super) fn run(&self, out: &mut impl Write) -> Result<(), CliError> {
         match self {
             Self::Features(bench) => bench.run(out),
+            Self::Engines(bench) => bench.run(out),
         }
     }
 }
