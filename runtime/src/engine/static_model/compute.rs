@@ -83,18 +83,25 @@ pub(super) fn encode_seen(
     check_width("features", features, model.feature_count())?;
     check_width("code", code, model.code_len())?;
     let mut finite = true;
-    let mut normalised = model.selection().zip(model.offset.iter().zip(model.scale));
-    // No more often than there are columns: the lengths were checked.
-    let next = || {
-        let Some((index, (offset, scale))) = normalised.next() else {
-            return 0.0;
-        };
-        let feature = features.get(index).copied().unwrap_or(f32::NAN);
-        let z = (feature - offset) * scale;
-        finite &= feature.is_finite() && !z.is_nan();
-        z.clamp(-model.clip, model.clip)
+    let read = |start: usize, block: &mut [f32]| {
+        let columns = start..start + block.len();
+        if model.selection.is_empty() {
+            block.copy_from_slice(&features[columns.clone()]);
+        } else {
+            for (value, &index) in block.iter_mut().zip(&model.selection[columns.clone()]) {
+                *value = features[index as usize];
+            }
+        }
+        let parameters = model.offset[columns.clone()]
+            .iter()
+            .zip(&model.scale[columns]);
+        for (value, (offset, scale)) in block.iter_mut().zip(parameters) {
+            let z = (*value - offset) * scale;
+            finite &= value.is_finite() & !z.is_nan();
+            *value = z.clamp(-model.clip, model.clip);
+        }
     };
-    run(model, model.encoder(), 0, scratch, next, code, seen)?;
+    run(model, model.encoder(), 0, scratch, read, code, seen)?;
     if !finite {
         return Err(EngineError::NotFinite { what: "features" });
     }
@@ -122,28 +129,30 @@ pub(super) fn classify_seen(
     check_width("code", code, model.code_len())?;
     check_width("logits", logits, model.label_count())?;
     check_finite("code", code)?;
-    let mut values = code.iter().copied();
-    let next = || values.next().unwrap_or_default();
+    let read = |start: usize, block: &mut [f32]| {
+        block.copy_from_slice(&code[start..start + block.len()]);
+    };
     let first = model.encoder_layers;
     run(
         model,
         model.classifier(),
         first,
         scratch,
-        next,
+        read,
         logits,
         seen,
     )?;
     check_finite("logits", logits)
 }
 
-/// Feeds what `next` gives to the first of `layers`, whose number is `first`, and writes what the last one gives to `into`.
+/// Feeds the first of `layers`, whose number is `first`, with what `read(start, block)` puts into blocks of consecutive inputs, and writes
+/// what the last layer gives to `into`.
 fn run(
     model: &StaticModel<'_>,
     layers: &[Layer<'_>],
     first: usize,
     scratch: &mut [f32],
-    mut next: impl FnMut() -> f32,
+    mut read: impl FnMut(usize, &mut [f32]),
     into: &mut [f32],
     seen: &mut impl FnMut(usize, f32),
 ) -> Result<(), EngineError> {
@@ -159,17 +168,13 @@ fn run(
         Precision::F32 => {
             let split = scratch.split_at_mut_checked(even);
             let (even, odd) = split.ok_or_else(too_small)?;
-            chain_f32(layers, first, even, odd, next, into, seen);
+            chain_f32(layers, first, even, odd, &mut read, into, seen);
         }
         Precision::Int8 => {
             let integers: &mut [i16] = bytemuck::cast_slice_mut(scratch);
             let split = integers.split_at_mut_checked(even);
             let (even, odd) = split.ok_or_else(too_small)?;
-            if layers.is_empty() {
-                into.fill_with(next);
-            } else {
-                chain_int8(layers, even, odd, &mut next, into);
-            }
+            chain_int8(layers, even, odd, &mut read, into);
         }
     }
     Ok(())
@@ -180,16 +185,17 @@ fn chain_f32(
     first: usize,
     even: &mut [f32],
     odd: &mut [f32],
-    mut next: impl FnMut() -> f32,
+    read: &mut impl FnMut(usize, &mut [f32]),
     into: &mut [f32],
     seen: &mut impl FnMut(usize, f32),
 ) {
     let (mut input, mut output) = (even, odd);
     let Some(front) = layers.first() else {
-        into.fill_with(next);
-        return;
+        return read(0, into);
     };
-    fill(input, front, &mut next);
+    let (values, padding) = input[..front.stride()].split_at_mut(front.inputs);
+    read(0, values);
+    padding.fill(0.0);
     for (index, layer) in layers.iter().enumerate() {
         let Weights::F32(weights) = layer.weights else {
             return;
@@ -209,10 +215,11 @@ fn chain_f32(
         let blocks = weights.chunks(BLOCK * layer.stride());
         let biases = layer.bias.chunks(BLOCK);
         for ((rows, biases), y) in blocks.zip(biases).zip(target.chunks_mut(BLOCK)) {
-            kernel::dots_f32(rows, x, &mut sums);
+            kernel::dots_f32(rows, x, &mut sums[..biases.len()]);
             for ((y, sum), bias) in y.iter_mut().zip(sums).zip(biases) {
-                *y = layer.activation.apply(sum + bias);
+                *y = sum + bias;
             }
+            layer.activation.apply(y);
         }
         core::mem::swap(&mut input, &mut output);
     }
@@ -222,14 +229,22 @@ fn chain_int8(
     layers: &[Layer<'_>],
     even: &mut [i16],
     odd: &mut [i16],
-    next: &mut impl FnMut() -> f32,
+    read: &mut impl FnMut(usize, &mut [f32]),
     into: &mut [f32],
 ) {
     let (mut input, mut output) = (even, odd);
-    let mut quantiser = Quantiser::of(layers.first());
-    if let Some(front) = layers.first() {
-        fill(input, front, &mut || quantiser.apply(next()));
+    let Some(front) = layers.first() else {
+        return read(0, into);
+    };
+    let mut quantiser = Quantiser::of(Some(front));
+    let (values, padding) = input[..front.stride()].split_at_mut(front.inputs);
+    let mut block = [0.0; BLOCK];
+    for (index, values) in values.chunks_mut(BLOCK).enumerate() {
+        let block = &mut block[..values.len()];
+        read(index * BLOCK, block);
+        quantiser.apply_all(block, values);
     }
+    padding.fill(0);
     for (index, layer) in layers.iter().enumerate() {
         let Weights::Int8 {
             rows,
@@ -245,36 +260,24 @@ fn chain_int8(
         if let Some(follower) = follower {
             output[layer.outputs..follower.stride()].fill(0);
         }
-        let mut sums = [0; BLOCK];
+        let (mut sums, mut block) = ([0; BLOCK], [0.0; BLOCK]);
         let blocks = rows.chunks(BLOCK * layer.stride());
         let parameters = steps.chunks(BLOCK).zip(layer.bias.chunks(BLOCK));
-        for (block, (rows, (steps, biases))) in blocks.zip(parameters).enumerate() {
-            kernel::dots_i8(rows, x, &mut sums);
-            let y = steps
-                .iter()
-                .zip(biases)
-                .zip(sums)
-                .map(|((step, bias), sum)| {
-                    let y = sum as f32 * (input_step * step) + bias;
-                    layer.activation.apply(y)
-                });
-            if follower.is_some() {
-                let target = output[block * BLOCK..].iter_mut();
-                target.zip(y).for_each(|(q, y)| *q = quantiser.apply(y));
-            } else {
-                let target = into[block * BLOCK..].iter_mut();
-                target.zip(y).for_each(|(into, y)| *into = y);
+        for (index, (rows, (steps, biases))) in blocks.zip(parameters).enumerate() {
+            let (sums, y) = (&mut sums[..biases.len()], &mut block[..biases.len()]);
+            kernel::dots_i8(rows, x, sums);
+            for (((y, sum), step), bias) in y.iter_mut().zip(sums).zip(steps).zip(biases) {
+                *y = *sum as f32 * (input_step * step) + bias;
+            }
+            layer.activation.apply(y);
+            let at = index * BLOCK..index * BLOCK + y.len();
+            match follower {
+                Some(_) => quantiser.apply_all(y, &mut output[at]),
+                None => into[at].copy_from_slice(y),
             }
         }
         core::mem::swap(&mut input, &mut output);
     }
-}
-
-/// The inputs of the first layer, and zeros behind them up to its stride.
-fn fill<T: Default + Clone>(buffer: &mut [T], layer: &Layer<'_>, next: &mut impl FnMut() -> T) {
-    let (values, rest) = buffer[..layer.stride()].split_at_mut(layer.inputs);
-    values.fill_with(next);
-    rest.fill(T::default());
 }
 
 /// Makes integers of a layer's inputs.
@@ -296,6 +299,12 @@ impl Quantiser {
                 per_unit: 0.0,
                 limit: 0.0,
             },
+        }
+    }
+
+    fn apply_all(self, values: &[f32], into: &mut [i16]) {
+        for (q, &value) in into.iter_mut().zip(values) {
+            *q = self.apply(value);
         }
     }
 

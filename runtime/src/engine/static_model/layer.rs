@@ -46,19 +46,21 @@ impl Activation {
         }
     }
 
-    /// The function itself; [`libm`] gives the same bits on every machine.
-    pub(super) fn apply(self, x: f32) -> f32 {
+    /// The function itself, of each of `values`; [`libm`] gives the same bits on every machine.
+    pub(super) fn apply(self, values: &mut [f32]) {
         match self {
-            Self::Linear => x,
-            Self::Relu => x.max(0.0),
+            Self::Linear => {}
+            Self::Relu => values.iter_mut().for_each(|x| *x = x.max(0.0)),
             Self::LeakyRelu(slope) => {
-                if x < 0.0 {
-                    x * slope
-                } else {
-                    x
+                for x in values {
+                    *x = if *x < 0.0 { *x * slope } else { *x };
                 }
             }
-            Self::Sigmoid => 1.0 / (1.0 + libm::expf(-x)),
+            Self::Sigmoid => {
+                for x in values {
+                    *x = 1.0 / (1.0 + libm::expf(-*x));
+                }
+            }
         }
     }
 }
