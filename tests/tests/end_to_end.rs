@@ -105,6 +105,8 @@ fn from_labelled_recordings_to_an_emotion() {
         "bundle.json",
         "encoder.onnx",
         "classifier.onnx",
+        "model-f32.ser",
+        "model-int8.ser",
         "MODEL_CARD.md",
     ] {
         assert!(bundle.join(name).is_file(), "the bundle lacks {name}");

@@ -1,12 +1,13 @@
-//! One bundle, every engine: tract, ONNX Runtime and the graphs that burn-onnx imported at build
+//! One bundle, every engine: tract, ONNX Runtime, the static engine and the graphs that burn-onnx imported at build
 //! time give the same codes and logits for the same features.
 #![recursion_limit = "256"]
 #![allow(missing_docs)]
 
 use burn::prelude::*;
 use ser_runtime::bundle::Bundle;
-use ser_runtime::engine::Engine;
 use ser_runtime::engine::tract::TractEngine;
+use ser_runtime::engine::{Engine, EngineError};
+use ser_runtime::model::{EngineKind, Model};
 use ser_tests::{onnx_runtime, root};
 
 #[allow(clippy::all, unused, unused_qualifications)]
@@ -94,20 +95,89 @@ fn burn_onnx_imports_our_graphs_and_agrees_with_tract() {
     }
 }
 
-#[test]
-fn onnx_runtime_agrees_with_tract() {
-    if !onnx_runtime("ONNX Runtime against tract") {
-        return;
-    }
+/// What every engine must do with the same bundle, `tolerance` being how far its logits may be from tract's.
+fn parity(kind: EngineKind, tolerance: f32) {
     let bundle = shipped();
+    let labels = bundle.manifest.labels.len();
+    let rows = rows(&bundle);
     let mut tract = TractEngine::load(&bundle).expect("tract takes the bundle");
-    let mut ort =
-        ser_runtime::engine::ort::OrtEngine::load(&bundle).expect("ONNX Runtime takes the bundle");
-    for features in rows(&bundle) {
-        let (a, b) = (run(&mut tract, &features), run(&mut ort, &features));
+    let mut model = Model::new(bundle, kind).unwrap_or_else(|e| panic!("{}: {e}", kind.name()));
+    let engine = model.engine();
+    assert_eq!(engine.feature_count(), ser_features::FEATURE_COUNT);
+    assert_eq!((engine.code_len(), engine.label_count()), (256, labels));
+    for row in &rows {
+        let (a, b) = (run(&mut tract, row), run(engine, row));
         assert!(
-            difference(&a.0, &b.0) <= TOLERANCE && difference(&a.1, &b.1) <= TOLERANCE,
-            "{a:?} {b:?}"
+            difference(&a.0, &b.0) <= tolerance && difference(&a.1, &b.1) <= tolerance,
+            "{}: code {}, logits {}",
+            kind.name(),
+            difference(&a.0, &b.0),
+            difference(&a.1, &b.1)
         );
+        assert_eq!(b, run(engine, row), "the same row twice");
+    }
+    let (mut code, mut logits) = ([0.0; 256], vec![0.0; labels]);
+    let refused = engine.encode(&rows[0][1..], &mut code).unwrap_err();
+    assert!(refused.to_string().contains("1581 elements"), "{refused}");
+    let refused = engine.classify(&code[1..], &mut logits).unwrap_err();
+    assert!(refused.to_string().contains("255 elements"), "{refused}");
+    let mut bad = rows[0].clone();
+    for value in [f32::NAN, f32::INFINITY] {
+        bad[1581] = value;
+        let not_finite = EngineError::NotFinite { what: "features" };
+        assert_eq!(engine.encode(&bad, &mut code), Err(not_finite));
+    }
+}
+
+#[test]
+fn parity_of_tract() {
+    parity(EngineKind::Tract, 0.0);
+}
+
+#[test]
+fn parity_of_onnx_runtime() {
+    if onnx_runtime("ONNX Runtime against tract") {
+        parity(EngineKind::Ort, TOLERANCE);
+    }
+}
+
+#[test]
+fn parity_of_static() {
+    parity(EngineKind::Static, TOLERANCE);
+}
+
+#[test]
+fn parity_of_static_int8() {
+    // 8-bit weights are an approximation: some tenths of a percent of codes that reach 10 here.
+    parity(EngineKind::StaticInt8, 0.1);
+}
+
+#[test]
+fn a_bundle_without_flat_files_says_how_to_make_them() {
+    let mut bundle = shipped();
+    bundle.manifest.files.remove("model-int8.ser");
+    let error = Model::new(bundle, EngineKind::StaticInt8)
+        .err()
+        .expect("refused");
+    let text = error.to_string();
+    assert!(
+        text.contains("model-int8.ser") && text.contains("ser-train export"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_flat_file_of_another_model_is_refused() {
+    for change in [
+        |b: &mut Bundle| b.manifest.id = "0000000000000000".into(),
+        |b: &mut Bundle| b.manifest.calibration.temperature += 0.5,
+        |b: &mut Bundle| b.manifest.labels.swap(0, 1),
+    ] {
+        let mut bundle = shipped();
+        change(&mut bundle);
+        let error = Model::new(bundle, EngineKind::Static)
+            .err()
+            .expect("refused");
+        assert!(error.to_string().contains("another model"), "{error}");
     }
 }

@@ -579,7 +579,13 @@ fn one_changed_byte_is_refused_by_file_name() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("bundle");
     bundle::write(&path, &outcome(models().remove(1).1), &options()).unwrap();
-    for name in ["encoder.onnx", "classifier.onnx", "MODEL_CARD.md"] {
+    for name in [
+        "encoder.onnx",
+        "classifier.onnx",
+        "model-f32.ser",
+        "model-int8.ser",
+        "MODEL_CARD.md",
+    ] {
         let file = path.join(name);
         let mut bytes = fs::read(&file).unwrap();
         let middle = bytes.len() / 2;

@@ -162,6 +162,8 @@ pub fn write(
     let created =
         rfc3339(created).ok_or_else(|| ExportError::SourceDateEpoch(created.to_string()))?;
     let (mut manifest, encoder, classifier) = assemble(outcome, options, created)?;
+    // Before the flat files, so that what is wrong with the manifest is said in its own words.
+    manifest.validate(&dir.display().to_string())?;
     // The card prints the id, which otherwise only `bundle::write` would fill in.
     manifest.id = bundle_id(&sha256_hex(&encoder), &sha256_hex(&classifier));
     let card = card::markdown(&manifest, &options.card, &options.command);
