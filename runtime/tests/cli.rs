@@ -476,3 +476,47 @@ fn engines_agree_on_a_recording() {
         assert!(difference.abs() < 1e-5, "{label}: {difference}");
     }
 }
+
+#[test]
+fn bench_engines_times_what_there_is_and_names_what_is_left_out() {
+    let fixture = Fixture::new();
+    let small = ["--rounds", "3", "--calls", "2"];
+    let run = |extra: &[&str]| {
+        let args = [
+            &["bench", "engines", "-m", fixture.model()],
+            &small[..],
+            extra,
+        ]
+        .concat();
+        let output = run(&args, b"");
+        assert!(output.status.success(), "{}", stderr(&output));
+        output
+    };
+    let report: Value = serde_json::from_slice(&run(&["--json"]).stdout).unwrap();
+    assert_eq!(
+        (&report["rounds"], &report["threads"]),
+        (&3.into(), &1.into())
+    );
+    let engines = report["engines"].as_array().unwrap();
+    assert_eq!(engines[0]["engine"], "tract");
+    for engine in engines {
+        let call = &engine["call"];
+        assert!(
+            call["min"].as_f64() > Some(0.0) && call["min"].as_f64() <= call["median"].as_f64()
+        );
+        assert!(engine["bytes"].as_u64() > Some(1582 * 5 * 4));
+    }
+    // The tiny bundle has no flat files.
+    let left_out = report["left_out"].as_array().unwrap();
+    let reason = |name: &str| {
+        let found = left_out.iter().find(|l| l["engine"] == name).expect(name);
+        found["reason"].as_str().unwrap().to_owned()
+    };
+    assert!(reason("static").contains("ser-train export"));
+    assert!(reason("static-int8").contains("--calibrate"));
+    let table = String::from_utf8(run(&[]).stdout).unwrap();
+    assert!(
+        table.contains("tract") && table.contains("left out: static-int8"),
+        "{table}"
+    );
+}

@@ -8,7 +8,7 @@ use ser_runtime::bundle::Bundle;
 use ser_runtime::engine::tract::TractEngine;
 use ser_runtime::engine::{Engine, EngineError};
 use ser_runtime::model::{EngineKind, Model};
-use ser_tests::{onnx_runtime, root};
+use ser_tests::{fail, onnx_runtime, root, ser_run, ser_train, shared, succeed};
 
 #[allow(clippy::all, unused, unused_qualifications)]
 mod encoder {
@@ -164,6 +164,84 @@ fn a_bundle_without_flat_files_says_how_to_make_them() {
         text.contains("model-int8.ser") && text.contains("ser-train export"),
         "{text}"
     );
+}
+
+/// `ser-train export` as a program: into a copy of the shipped bundle that lacks the files, and into a file of its own.
+#[test]
+fn exported_files_are_those_of_the_shipped_bundle() {
+    let Some(shared) = shared("export calibrated on EMO-DB") else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let source = root().join("models/emodb-4class");
+    let read = |name: &str| std::fs::read(source.join(name)).expect(name);
+    let mut manifest = shipped().manifest;
+    manifest.files.clear();
+    let names = ["encoder.onnx", "classifier.onnx", "MODEL_CARD.md"];
+    let contents = names.map(read);
+    let files: Vec<(&str, &[u8])> = names
+        .into_iter()
+        .zip(contents.iter().map(Vec::as_slice))
+        .collect();
+    ser_runtime::bundle::write(at("bundle"), &manifest, &files).expect("bundle written");
+
+    let predict = |engine: &str| {
+        let mut command = ser_run();
+        command
+            .args(["predict", "--engine", engine, "-m"])
+            .arg(at("bundle"));
+        command.arg(shared.join("data/emodb/EMO03/03a02Wc.flac"));
+        command
+    };
+    assert!(fail(&mut predict("static")).contains("ser-train export"));
+    succeed(
+        ser_train()
+            .args(["corpus", "emodb"])
+            .arg(shared.join("data/emodb"))
+            .args(["--labels", "angry,happy,neutral,sad", "-o"])
+            .arg(at("corpus.csv")),
+    );
+    succeed(
+        ser_train()
+            .arg("extract")
+            .arg(at("corpus.csv"))
+            .arg("-o")
+            .arg(at("table.parquet")),
+    );
+    let export = |more: &[&std::path::Path]| {
+        let mut command = ser_train();
+        command
+            .arg("export")
+            .arg(at("bundle"))
+            .args(["--engine", "static"])
+            .args(more);
+        command
+    };
+    let (int8, calibrate, output) = ("--int8".as_ref(), "--calibrate".as_ref(), "-o".as_ref());
+    succeed(&mut export(&[]));
+    let report = succeed(&mut export(&[int8, calibrate, &at("table.parquet")]));
+    assert!(report.contains("same label for 100.00 %"), "{report}");
+    succeed(&mut export(&[
+        int8,
+        calibrate,
+        &at("table.parquet"),
+        output,
+        &at("alone.ser"),
+    ]));
+    for name in ["model-f32.ser", "model-int8.ser"] {
+        assert!(
+            std::fs::read(at("bundle").join(name)).expect(name) == read(name),
+            "{name} changed"
+        );
+    }
+    assert!(std::fs::read(at("alone.ser")).expect("alone.ser") == read("model-int8.ser"));
+    for engine in ["tract", "static", "static-int8"] {
+        let line = succeed(&mut predict(engine));
+        assert!(line.contains("\"label\":\"angry\""), "{engine}: {line}");
+    }
+    let narrow = fail(&mut export(&[int8]));
+    assert!(narrow.contains("--calibrate"), "{narrow}");
 }
 
 #[test]
