@@ -135,7 +135,7 @@ pub fn write(
 /// and with them the bundle's id, stay what they are.
 ///
 /// # Errors
-/// As [`Bundle::open`] and [`write`]; [`BundleError::Field`] for a file that is one of the graphs.
+/// As [`Bundle::open`] and [`write()`]; [`BundleError::Field`] for a file that is one of the graphs.
 pub fn add(dir: impl AsRef<Path>, files: &[(&str, &[u8])]) -> Result<Manifest, BundleError> {
     let bundle = Bundle::open(dir)?;
     let manifest = &bundle.manifest;
