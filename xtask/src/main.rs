@@ -4,9 +4,12 @@
 //! * `test`   installs what the tests need and runs everything that CI runs
 //! * `parity` the table of our features against openSMILE's
 //! * `machines` the features on other processors, under emulation
+//! * `firmware` every firmware example, under emulation
 
 mod demo;
 mod embedded;
+mod firmware;
+mod machines;
 mod setup;
 mod shell;
 mod suite;
@@ -22,6 +25,7 @@ usage: cargo xtask <command>
   setup           only install what the tests need
   parity [ARGS]   our 1582 features against openSMILE's, by group and file
   machines        the features on aarch64 and Cortex-M under QEMU: the same bits?
+  firmware        every firmware example under QEMU: the same label? what does it cost?
 ";
 
 fn main() -> ExitCode {
@@ -40,7 +44,8 @@ fn main() -> ExitCode {
         "test" => suite::run(),
         "setup" => setup::test_tools().map(drop),
         "parity" => suite::parity(&rest),
-        "machines" => embedded::Toolchain::install().and_then(|t| embedded::machines(&t)),
+        "machines" => embedded::Toolchain::install().and_then(|t| machines::run(&t)),
+        "firmware" => embedded::Toolchain::install().and_then(|t| firmware::run(&t)),
         "" | "help" | "-h" | "--help" => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -8,10 +8,10 @@ use std::process::Command;
 /// Versions known to work together; the tests say which they ran with.
 const PYTHON_PACKAGES: [&str; 4] = ["onnx", "onnxruntime", "numpy", "pyarrow"];
 
-const DEBIAN_PACKAGES: [(&str, &str); 2] = [
-    ("espeak-ng", "/usr/bin/espeak-ng"),
-    ("mesa-vulkan-drivers", LAVAPIPE),
-];
+/// Speaks the voices of tests and examples.
+pub const ESPEAK: (&str, &str) = ("espeak-ng", "/usr/bin/espeak-ng");
+
+const DEBIAN_PACKAGES: [(&str, &str); 2] = [ESPEAK, ("mesa-vulkan-drivers", LAVAPIPE)];
 
 const LAVAPIPE: &str = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
 

@@ -3,6 +3,7 @@
 use crate::embedded::{self, Toolchain};
 use crate::setup;
 use crate::shell::{self, Result, cargo};
+use crate::{firmware, machines};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
@@ -55,7 +56,10 @@ pub fn run() -> Result<()> {
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     match Toolchain::install() {
-        Ok(toolchain) => embedded::machines(&toolchain)?,
+        Ok(toolchain) => {
+            machines::run(&toolchain)?;
+            firmware::run(&toolchain)?;
+        }
         Err(reason) => println!("SKIPPED: nothing ran on emulated machines: {reason}"),
     }
     println!(

@@ -96,6 +96,19 @@ impl InstructionCounter {
 unsafe extern "C" {
     static _stack_start: u32;
     static _stack_end: u32;
+    static __vector_table: u32;
+    static __sidata: u32;
+    static __sdata: u32;
+    static __edata: u32;
+    static __ebss: u32;
+}
+
+/// Bytes of flash (code, constants, initial values) and of static RAM that the linker gave to the program.
+pub fn linked_size() -> (usize, usize) {
+    let initial = &raw const __edata as usize - &raw const __sdata as usize;
+    let flash = &raw const __sidata as usize + initial - &raw const __vector_table as usize;
+    let ram = &raw const __ebss as usize - &raw const __sdata as usize;
+    (flash, ram)
 }
 
 /// Bytes of stack that were in use at most since the start.

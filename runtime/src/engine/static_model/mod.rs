@@ -360,7 +360,7 @@ impl<'a> StaticModel<'a> {
     }
 
     /// Labels in the order of the logits.
-    pub fn labels(&self) -> impl Iterator<Item = &'a str> + Clone {
+    pub fn labels(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
         Texts(self.texts).skip(2)
     }
 

@@ -1,0 +1,5 @@
+//! Clip, model and memory map.
+
+fn main() -> ser_build_support::Result<()> {
+    ser_build_support::prepare("../../models/emodb-4class/model-int8.ser", 4.0)
+}
