@@ -17,12 +17,11 @@ pub const SAMPLE_RATE: u32 = 16_000;
 /// What espeak-ng says.
 const SENTENCE: &str = "What a wonderful day!";
 
-/// Prepares `OUT_DIR`: `clip.rs` with `CLIP`, at most `seconds` of speech; `model.ser` (`SER_MODEL`, else `model`, relative to the crate);
-/// and, for bare metal, `memory.x`.
-pub fn prepare(model: &str, seconds: f64) -> Result<()> {
+/// Prepares `OUT_DIR`: `clip.rs` with `CLIP`, at most `seconds` of speech; `model.ser`, as [`model`] does; and, for bare metal, `memory.x`.
+pub fn prepare(model_file: &str, seconds: f64) -> Result<()> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
-    println!("cargo:rerun-if-changed=build.rs");
+    model(model_file)?;
 
     let samples = clip(&out, seconds)?;
     let mut source = format!("pub static CLIP: [i16; {}] = [", samples.len());
@@ -32,10 +31,6 @@ pub fn prepare(model: &str, seconds: f64) -> Result<()> {
     source += "];\n";
     fs::write(out.join("clip.rs"), source)?;
 
-    println!("cargo:rerun-if-env-changed=SER_MODEL");
-    let model = env::var_os("SER_MODEL").map_or_else(|| here.join(model), PathBuf::from);
-    copy(&model, &out.join("model.ser"))?;
-
     if env::var("CARGO_CFG_TARGET_OS")? == "none" {
         copy(&here.join("memory.x"), &out.join("memory.x"))?;
         println!("cargo:rustc-link-search={}", out.display());
@@ -44,14 +39,26 @@ pub fn prepare(model: &str, seconds: f64) -> Result<()> {
     Ok(())
 }
 
+/// Puts the flat model file (`SER_MODEL`, else `file`, relative to the crate) into `OUT_DIR` as `model.ser`.
+pub fn model(file: &str) -> Result<()> {
+    let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=SER_MODEL");
+    let from = env::var_os("SER_MODEL").map_or_else(|| here.join(file), PathBuf::from);
+    copy(
+        &from,
+        &PathBuf::from(env::var("OUT_DIR")?).join("model.ser"),
+    )
+}
+
 fn copy(from: &Path, to: &Path) -> Result<()> {
     println!("cargo:rerun-if-changed={}", from.display());
     fs::copy(from, to).map_err(|e| format!("{}: {e}", from.display()))?;
     Ok(())
 }
 
-/// The sentence at [`SAMPLE_RATE`], cut to `seconds`.
-fn clip(out: &Path, seconds: f64) -> Result<Vec<i16>> {
+/// The sentence at [`SAMPLE_RATE`], cut to `seconds`; espeak-ng's own recording is left in `out`.
+pub fn clip(out: &Path, seconds: f64) -> Result<Vec<i16>> {
     let file = out.join("spoken.wav");
     let status = Command::new("espeak-ng")
         .args(["-v", "en-us", "-s", "160", "-w"])
