@@ -68,3 +68,6 @@ pub mod normalise;
 pub mod prediction;
 pub mod quality;
 pub mod recognizer;
+
+/// What [`recognizer`] is made with and may fail with, for programs that depend on this crate alone.
+pub use ser_features::{Config, ConfigError, FinishError, PushError};

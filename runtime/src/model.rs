@@ -13,10 +13,9 @@ use crate::prediction::Prediction;
 use crate::recognizer::{OwnedRecognizer, RecognizerError};
 
 /// Which engine computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineKind {
     /// tract, pure Rust.
-    #[default]
     Tract,
     /// ONNX Runtime; its library is loaded when the program runs.
     Ort,
@@ -30,6 +29,13 @@ impl EngineKind {
     /// Every engine.
     pub const ALL: [Self; 4] = [Self::Tract, Self::Ort, Self::Static, Self::StaticInt8];
 
+    /// tract where it is part of the build, else [`Self::Static`].
+    pub const DEFAULT: Self = if cfg!(feature = "tract") {
+        Self::Tract
+    } else {
+        Self::Static
+    };
+
     /// The name by which [`FromStr`] knows it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -38,6 +44,12 @@ impl EngineKind {
             Self::Static => "static",
             Self::StaticInt8 => "static-int8",
         }
+    }
+}
+
+impl Default for EngineKind {
+    fn default() -> Self {
+        Self::DEFAULT
     }
 }
 

@@ -141,35 +141,29 @@ impl Toolchain {
         self.folder.join("bin").join(program)
     }
 
-    /// Builds the program of the crate in `firmware-examples/NAME` for `machine`, which is told its own name in `MACHINE`.
-    pub fn build(
+    /// Builds the program NAME of the crate in `firmware-examples/NAME` for `machine`.
+    pub fn build(&self, machine: &Machine, name: &str) -> Result<PathBuf> {
+        let manifest = format!("firmware-examples/{name}/Cargo.toml");
+        self.build_with(machine, name, &["--manifest-path", &manifest])
+    }
+
+    /// Builds `program`, which cargo finds by `arguments`, for `machine`; build scripts of firmware read the family of boards from `MACHINE`.
+    pub fn build_with(
         &self,
         machine: &Machine,
-        name: &str,
-        settings: &[(&str, &str)],
+        program: &str,
+        arguments: &[&str],
     ) -> Result<PathBuf> {
-        let artifacts = root().join("target/embedded");
-        let mut command = cargo();
-        command
-            .args([
-                "build",
-                "--quiet",
-                "--release",
-                "--locked",
-                "--manifest-path",
-            ])
-            .arg(format!("firmware-examples/{name}/Cargo.toml"))
-            .env("CARGO_TARGET_DIR", &artifacts)
-            .env_remove("RUSTFLAGS")
-            .envs(settings.iter().copied());
+        let artifacts = artifacts();
+        let mut command = cargo_for_examples(arguments);
         let folder = match machine.kind {
-            Kind::Host => String::new(),
+            Kind::Host => "",
             Kind::Linux { target, .. } => {
                 command
                     .args(["--target", target])
                     .env("RUSTC", self.bin("rustc"))
                     .env(variable(target, "LINKER"), "aarch64-linux-gnu-gcc");
-                target.to_owned()
+                target
             }
             Kind::Bare {
                 target,
@@ -177,26 +171,45 @@ impl Toolchain {
                 family,
                 ..
             } => {
+                self.from_source(&mut command, target, "build-std=core");
                 command
-                    .args(["--target", target, "-Z", "build-std=core"])
-                    .env("RUSTC", self.bin("rustc"))
-                    .env("RUSTC_BOOTSTRAP", "1")
                     .env("RUSTFLAGS", format!("-C target-cpu={cpu} -D warnings"))
-                    .env("MACHINE", family)
-                    .env(variable(target, "LINKER"), &self.linker);
-                target.to_owned()
+                    .env("MACHINE", family);
+                target
             }
         };
         run(&mut command)?;
         // another machine of the same target overwrites it
-        let built = artifacts.join(folder).join("release").join(name);
-        let kept = artifacts.join(format!("{name}-{}", machine.name));
+        let built = artifacts.join(folder).join("release").join(program);
+        let kept = artifacts.join(format!("{program}-{}", machine.name));
         fs::copy(&built, &kept).map_err(|e| format!("{}: {e}", built.display()))?;
         Ok(kept)
     }
 
+    /// Builds the library of the crate in `firmware-examples/NAME` as NAME.wasm.
+    pub fn build_wasm(&self, name: &str) -> Result<PathBuf> {
+        let target = "wasm32-unknown-unknown";
+        let manifest = format!("firmware-examples/{name}/Cargo.toml");
+        let mut command = cargo_for_examples(&["--manifest-path", &manifest]);
+        self.from_source(&mut command, target, "build-std=std,panic_abort");
+        run(&mut command)?;
+        Ok(artifacts()
+            .join(target)
+            .join("release")
+            .join(format!("{name}.wasm")))
+    }
+
+    /// Lets cargo build the standard library itself.
+    fn from_source(&self, command: &mut Command, target: &str, what: &str) {
+        command
+            .args(["--target", target, "-Z", what])
+            .env("RUSTC", self.bin("rustc"))
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env(variable(target, "LINKER"), &self.linker);
+    }
+
     /// Runs a program that [`build`](Self::build) made and returns what it printed.
-    pub fn run(&self, machine: &Machine, program: &Path) -> Result<String> {
+    pub fn run(&self, machine: &Machine, program: &Path, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new("timeout");
         command.arg("300");
         match machine.kind {
@@ -216,8 +229,25 @@ impl Toolchain {
                 .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
                 .arg(program),
         };
+        command.args(arguments);
         capture(&mut command, false)
     }
+}
+
+/// Where the programs for all machines are built.
+pub fn artifacts() -> PathBuf {
+    root().join("target/embedded")
+}
+
+/// `cargo build` of an example, apart from the workspace's own artefacts.
+pub fn cargo_for_examples(arguments: &[&str]) -> Command {
+    let mut command = cargo();
+    command
+        .args(["build", "--quiet", "--release", "--locked"])
+        .args(arguments)
+        .env("CARGO_TARGET_DIR", artifacts())
+        .env_remove("RUSTFLAGS");
+    command
 }
 
 /// Manifests of the crates in `firmware-examples`, which the workspace does not cover.

@@ -12,8 +12,8 @@ pub fn run(toolchain: &Toolchain) -> Result<()> {
     )];
     let mut all_equal = true;
     for machine in &MACHINES {
-        let program = toolchain.build(machine, "features-qemu", &[])?;
-        let printed = toolchain.run(machine, &program)?;
+        let program = toolchain.build(machine, "features-qemu")?;
+        let printed = toolchain.run(machine, &program, &[])?;
         let ours = recordings(&printed).map_err(|e| format!("{}: {e}", machine.name))?;
         let reference = expected.get_or_insert_with(|| ours.clone());
         let difference = compare(reference, &ours).map_err(|e| format!("{}: {e}", machine.name))?;

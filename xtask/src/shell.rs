@@ -51,8 +51,9 @@ pub fn run(command: &mut Command) -> Result<()> {
 pub fn capture(command: &mut Command, accept_failure: bool) -> Result<String> {
     let line = words(command);
     let output = command
-        .stderr(Stdio::inherit())
-        .output()
+        .stdout(Stdio::piped())
+        .spawn()
+        .and_then(|child| child.wait_with_output())
         .map_err(|e| format!("cannot start `{line}`: {e}"))?;
     if !output.status.success() && !accept_failure {
         return Err(format!("`{line}` failed ({})", output.status));

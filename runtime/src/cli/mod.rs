@@ -160,6 +160,6 @@ struct ModelArgs {
     #[arg(short, long, value_name = "BUNDLE")]
     model: PathBuf,
     /// What computes: tract; ort (ONNX Runtime; set ORT_DYLIB_PATH to its library); static or static-int8 (the bundle's flat file).
-    #[arg(long, default_value = "tract")]
+    #[arg(long, default_value = EngineKind::DEFAULT.name())]
     engine: EngineKind,
 }
