@@ -171,7 +171,7 @@ impl Toolchain {
                 family,
                 ..
             } => {
-                self.from_source(&mut command, target, "build-std=core");
+                self.build_std(&mut command, target, "build-std=core");
                 command
                     .env("RUSTFLAGS", format!("-C target-cpu={cpu} -D warnings"))
                     .env("MACHINE", family);
@@ -191,7 +191,7 @@ impl Toolchain {
         let target = "wasm32-unknown-unknown";
         let manifest = format!("firmware-examples/{name}/Cargo.toml");
         let mut command = cargo_for_examples(&["--manifest-path", &manifest]);
-        self.from_source(&mut command, target, "build-std=std,panic_abort");
+        self.build_std(&mut command, target, "build-std=std,panic_abort");
         run(&mut command)?;
         Ok(artifacts()
             .join(target)
@@ -200,7 +200,7 @@ impl Toolchain {
     }
 
     /// Lets cargo build the standard library itself.
-    fn from_source(&self, command: &mut Command, target: &str, what: &str) {
+    fn build_std(&self, command: &mut Command, target: &str, what: &str) {
         command
             .args(["--target", target, "-Z", what])
             .env("RUSTC", self.bin("rustc"))
