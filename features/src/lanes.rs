@@ -20,6 +20,33 @@ pub(crate) fn vectors_mut(x: &mut [f32]) -> &mut [Vector] {
     x.as_chunks_mut().0
 }
 
+/// Four parts of `len` elements.
+#[inline(always)]
+pub(crate) fn parts<T>(x: &[T], len: usize) -> [&[T]; 4] {
+    let (ab, cd) = x.split_at(2 * len);
+    let ((a, b), (c, d)) = (ab.split_at(len), cd.split_at(len));
+    [a, &b[..len], c, &d[..len]]
+}
+
+/// Four parts of `len` elements.
+#[inline(always)]
+pub(crate) fn parts_mut<T>(x: &mut [T], len: usize) -> [&mut [T]; 4] {
+    let (ab, cd) = x.split_at_mut(2 * len);
+    let ((a, b), (c, d)) = (ab.split_at_mut(len), cd.split_at_mut(len));
+    [a, &mut b[..len], c, &mut d[..len]]
+}
+
+/// Rows for columns.
+#[inline(always)]
+pub(crate) fn transposed([a, b, c, d]: [Vector; 4]) -> [Vector; 4] {
+    [
+        [a[0], b[0], c[0], d[0]],
+        [a[1], b[1], c[1], d[1]],
+        [a[2], b[2], c[2], d[2]],
+        [a[3], b[3], c[3], d[3]],
+    ]
+}
+
 /// `L` floats.
 #[derive(Clone, Copy)]
 pub(crate) struct Lanes<const L: usize>(pub [f32; L]);

@@ -1,6 +1,6 @@
 //! Passes of the real FFT over its complex points (see [`crate::fft`]), four columns or blocks at a time.
 
-use crate::lanes::{Complex, LANES, Lanes, Vector};
+use crate::lanes::{self, Complex, LANES, Lanes, Vector, parts, parts_mut};
 use crate::twiddles::{Turn, negated, split_start, swapped};
 
 type Four = Complex<LANES>;
@@ -9,22 +9,6 @@ type Four = Complex<LANES>;
 struct Quarters<'a> {
     re: [&'a mut [Vector]; 4],
     im: [&'a mut [Vector]; 4],
-}
-
-/// Four parts of `len` elements.
-#[inline(always)]
-fn parts<T>(x: &[T], len: usize) -> [&[T]; 4] {
-    let (ab, cd) = x.split_at(2 * len);
-    let ((a, b), (c, d)) = (ab.split_at(len), cd.split_at(len));
-    [a, &b[..len], c, &d[..len]]
-}
-
-/// Four parts of `len` elements.
-#[inline(always)]
-fn parts_mut<T>(x: &mut [T], len: usize) -> [&mut [T]; 4] {
-    let (ab, cd) = x.split_at_mut(2 * len);
-    let ((a, b), (c, d)) = (ab.split_at_mut(len), cd.split_at_mut(len));
-    [a, &mut b[..len], c, &mut d[..len]]
 }
 
 impl<'a> Quarters<'a> {
@@ -401,9 +385,14 @@ fn quarters_of_eights(
 /// Value by value what lies block by block.
 #[inline(always)]
 fn transposed([a, b, c, d]: [Four; 4]) -> [Four; 4] {
-    let (first, second) = a.low_pairs(b).even_odd(c.low_pairs(d));
-    let (third, fourth) = a.high_pairs(b).even_odd(c.high_pairs(d));
-    [first, second, third, fourth]
+    let re = lanes::transposed([a.re.0, b.re.0, c.re.0, d.re.0]);
+    let im = lanes::transposed([a.im.0, b.im.0, c.im.0, d.im.0]);
+    [
+        Complex::new(re[0], im[0]),
+        Complex::new(re[1], im[1]),
+        Complex::new(re[2], im[2]),
+        Complex::new(re[3], im[3]),
+    ]
 }
 
 /// Sums and differences.

@@ -4,6 +4,7 @@
 //! weighted sum of four values per output remain.
 
 use crate::frame::{FRAME_B_SECONDS, Geometry};
+use crate::lanes::{self, LANES, Lanes};
 
 /// Lowest frequency of the octave axis, in Hz.
 const LOW_HZ: f64 = 25.0;
@@ -194,9 +195,13 @@ impl<'a> Spline<'a> {
     fn solve(&self, curve: &mut [f32], work: &mut [f32]) {
         let rows: &mut [Row] = work.as_chunks_mut().0;
         let length = rows.len();
-        for (chain, stretch) in curve[1..].chunks_exact(length).enumerate() {
-            for (row, &v) in rows.iter_mut().zip(stretch) {
-                row[chain] = v;
+        for (i, stretches) in curve[1..].chunks_exact(LANES * length).enumerate() {
+            let [a, b, c, d] = lanes::parts(stretches, length).map(lanes::vectors);
+            for (j, rows) in rows.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+                let columns = lanes::transposed([a[j], b[j], c[j], d[j]]);
+                for (row, column) in rows.iter_mut().zip(columns) {
+                    row.as_chunks_mut::<LANES>().0[i] = column;
+                }
             }
         }
         let forward = &self.forward.as_chunks().0[..length];
@@ -216,27 +221,46 @@ impl<'a> Spline<'a> {
             [b, c, d, e, f, g, h, 0.0],
         );
         curve[0] = 0.0;
-        for (chain, stretch) in curve[1..].chunks_exact_mut(length).enumerate() {
-            for (row, v) in rows.iter().zip(stretch) {
-                *v = row[chain];
+        for (i, stretches) in curve[1..].chunks_exact_mut(LANES * length).enumerate() {
+            let [a, b, c, d] = lanes::parts_mut(stretches, length).map(lanes::vectors_mut);
+            for (j, rows) in rows.as_chunks::<LANES>().0.iter().enumerate() {
+                let columns = rows.map(|row| row.as_chunks::<LANES>().0[i]);
+                [a[j], b[j], c[j], d[j]] = lanes::transposed(columns);
             }
         }
     }
 
     fn evaluate(&self, y: &[f32], curve: &[f32], out: &mut [f32]) {
-        let n = out.len();
-        let (lower, value) = (&self.lower[..n], &self.value[..n]);
-        let (curve_low, curve_high) = (&self.curve_low[..n], &self.curve_high[..n]);
+        let (fours, rest) = out.as_chunks_mut::<LANES>();
+        for (j, out) in fours.iter_mut().enumerate() {
+            *out = self.targets(j * LANES, y, curve);
+        }
+        for (j, out) in rest.iter_mut().enumerate() {
+            [*out] = self.targets(fours.len() * LANES + j, y, curve);
+        }
+    }
+
+    /// Targets from `first` on.
+    #[inline(always)]
+    fn targets<const L: usize>(&self, first: usize, y: &[f32], curve: &[f32]) -> [f32; L] {
+        let weights = |x: &[f32]| {
+            let mut out = Lanes::splat(0.0);
+            out.0.copy_from_slice(&x[first..first + L]);
+            out
+        };
         let curve = &curve[..y.len()];
         let last = y.len() - 2;
-        for j in 0..n {
-            let below = (lower[j].to_bits() as usize).min(last);
-            let (low, high) = (y[below], y[below + 1]);
-            let bend = curve_low[j] * curve[below] + curve_high[j] * curve[below + 1];
-            // In a frame of a few non-zero samples the spectrum is flat but for its last bits, and the peaks that the pitch search finds
-            // hang on them: all that is small is added up before the one rounding at the scale of the spectrum.
-            out[j] = low + (value[j] * (high - low) + bend);
+        let (mut low, mut high) = (Lanes::<L>::splat(0.0), Lanes::<L>::splat(0.0));
+        let (mut below, mut above) = (low, high);
+        for (lane, at) in self.lower[first..first + L].iter().enumerate() {
+            let at = (at.to_bits() as usize).min(last);
+            (low.0[lane], high.0[lane]) = (y[at], y[at + 1]);
+            (below.0[lane], above.0[lane]) = (curve[at], curve[at + 1]);
         }
+        let bend = weights(self.curve_low) * below + weights(self.curve_high) * above;
+        // In a frame of a few non-zero samples the spectrum is flat but for its last bits, and the peaks that the pitch search finds
+        // hang on them: all that is small is added up before the one rounding at the scale of the spectrum.
+        (low + (weights(self.value) * (high - low) + bend)).0
     }
 }
 
