@@ -6,12 +6,13 @@
 //! Outputs are computed in blocks whose sums stay in registers over all bins; the table lies in the order in which it is read.
 
 use core::f64::consts::TAU;
+use core::slice;
 
 use crate::frame::Geometry;
 
 /// Columns of a block where a column has one output.
 const WIDE: usize = 32;
-/// Columns of a block where a column has four outputs.
+/// Columns of a block where a column has four outputs. The quarter period is a multiple of it.
 const FOLDED: usize = 8;
 
 /// Which bins and outputs take part.
@@ -23,7 +24,7 @@ pub(crate) struct Resampler {
     /// The Nyquist bin enters too.
     nyquist: bool,
     half_fft: usize,
-    /// ν where it is a multiple of 4 that the symmetry can use, else 0.
+    /// ν where it is a multiple of 4·[`FOLDED`] that the symmetry can use, else 0.
     period: usize,
 }
 
@@ -35,7 +36,7 @@ impl Resampler {
         } else {
             outputs
         };
-        let whole = (outputs * geometry.fft_a).is_multiple_of(4 * geometry.frame_a);
+        let whole = (outputs * geometry.fft_a).is_multiple_of(4 * FOLDED * geometry.frame_a);
         let period = outputs * geometry.fft_a / geometry.frame_a;
         // every output must be one of the four
         let folds = whole && outputs <= period && 4 * outputs > 3 * period;
@@ -55,12 +56,25 @@ impl Resampler {
 
     /// Blocks of columns: outputs whose cosines and sines are stored.
     const fn blocks(&self) -> usize {
-        let columns = if self.period > 0 {
-            self.period / 4 + 1
+        if self.period > 0 {
+            self.period / 4 / FOLDED
         } else {
-            self.outputs
-        };
-        columns.div_ceil(self.width())
+            self.outputs.div_ceil(WIDE)
+        }
+    }
+
+    /// Floats of a block's table.
+    const fn block_len(&self) -> usize {
+        self.rows() * 2 * self.width()
+    }
+
+    /// Bin of a row of a table.
+    fn bin(&self, row: usize) -> usize {
+        match (self.nyquist, row) {
+            (true, 0) => self.half_fft,
+            (true, row) => row,
+            (false, row) => row + 1,
+        }
     }
 
     /// Bins of a block's table, DC not among them: the Nyquist bin where it enters, then the others in order.
@@ -68,9 +82,11 @@ impl Resampler {
         self.bins + self.nyquist as usize
     }
 
-    /// Floats of the table: by block and bin, cosines and sines of the block's columns.
+    /// Floats of the table: by block and bin, cosines and sines of the block's columns; then, where columns have four outputs, by bin cosine and
+    /// sine of the column at the quarter period, which has two.
     pub const fn table_len(&self) -> usize {
-        self.blocks() * self.rows() * 2 * self.width()
+        let quarter = if self.period > 0 { self.rows() * 2 } else { 0 };
+        self.blocks() * self.block_len() + quarter
     }
 
     /// Floats that [`apply`](Self::apply) fills, at least `least`.
@@ -84,21 +100,21 @@ impl Resampler {
 
     pub fn fill_table(&self, geometry: &Geometry, table: &mut [f32]) {
         let nu = self.outputs as f64 * geometry.fft_a as f64 / geometry.frame_a as f64;
-        let width = self.width();
-        for (block, rows) in table.chunks_exact_mut(self.rows() * 2 * width).enumerate() {
+        let fill = |rows: &mut [f32], first: usize, width: usize| {
             for (row, pair) in rows.chunks_exact_mut(2 * width).enumerate() {
-                let k = match (self.nyquist, row) {
-                    (true, 0) => self.half_fft,
-                    (true, row) => row,
-                    (false, row) => row + 1,
-                };
                 let (cos, sin) = pair.split_at_mut(width);
                 for (i, (c, s)) in cos.iter_mut().zip(sin).enumerate() {
-                    let angle = TAU * (k * (block * width + i)) as f64 / nu;
+                    let angle = TAU * (self.bin(row) * (first + i)) as f64 / nu;
                     (*c, *s) = (libm::cos(angle) as f32, libm::sin(angle) as f32);
                 }
             }
+        };
+        let width = self.width();
+        let mut blocks = table.chunks_exact_mut(self.block_len());
+        for (block, rows) in blocks.by_ref().enumerate() {
+            fill(rows, block * width, width);
         }
+        fill(blocks.into_remainder(), self.period / 4, 1);
     }
 
     /// The resampled frame, in `scratch` ([`scratch_len`](Self::scratch_len) floats), from the bins of the stream A frame.
@@ -119,20 +135,25 @@ impl Resampler {
             re: &re[1..][..self.bins],
             im: &im[1..][..self.bins],
         };
-        let blocks = table.chunks_exact(self.rows() * 2 * self.width());
+        let blocks = table.chunks_exact(self.block_len());
         if self.period == 0 {
             for (rows, out) in blocks.zip(out.chunks_mut(WIDE)) {
                 out.copy_from_slice(&bins.sums(rows)[..out.len()]);
             }
         } else {
+            let quarter = blocks.remainder();
             for (block, rows) in blocks.enumerate() {
                 let first = block * FOLDED;
                 // the fourth are outputs in the last blocks only
-                let sums = if self.period - first >= self.outputs + FOLDED {
-                    bins.folded_sums::<false>(rows)
+                let (sums, at_quarter) = if self.period - first >= self.outputs + FOLDED {
+                    bins.folded_sums::<false, false>(rows, &[])
+                } else if 4 * (first + FOLDED) < self.period {
+                    bins.folded_sums::<true, false>(rows, &[])
                 } else {
-                    bins.folded_sums::<true>(rows)
+                    bins.folded_sums::<true, true>(rows, quarter)
                 };
+                // those of the last block stay
+                [out[self.period / 4], out[3 * self.period / 4]] = at_quarter;
                 self.unfold(first, sums, out);
             }
         }
@@ -145,8 +166,8 @@ impl Resampler {
 
     /// Puts the outputs of the columns from `first` on in their places.
     fn unfold(&self, first: usize, [a, b, c, d]: [[f32; FOLDED]; 4], out: &mut [f32]) {
-        let (quarter, half) = (self.period / 4, self.period / 2);
-        for lane in 0..FOLDED.min(quarter + 1 - first) {
+        let half = self.period / 2;
+        for lane in 0..FOLDED {
             let i = first + lane;
             (out[i], out[half - i], out[half + i]) = (a[lane], b[lane], c[lane]);
             if let Some(o) = out.get_mut(self.period - i) {
@@ -185,44 +206,55 @@ impl Bins<'_> {
         sums
     }
 
-    /// Sums of a block for the outputs i, ν/2 − i, ν/2 + i and ν − i of each column i.
+    /// Sums of a block for the outputs i, ν/2 − i, ν/2 + i and ν − i of each column i, and of the second and fourth for the column at the quarter
+    /// period, by bin `quarter`.
     ///
-    /// Without `FOURTH` the last of them is not computed.
+    /// Without `FOURTH` the last of them, without `QUARTER` those at the quarter period are not computed.
     ///
     /// About the quarter period the cosines of odd bins and the sines of even bins change sign, about the half period cosines and sines of odd bins.
-    fn folded_sums<const FOURTH: bool>(&self, rows: &[f32]) -> [[f32; FOLDED]; 4] {
-        let mut sums = Folded([[self.dc; FOLDED]; 4]);
+    // apart from its caller the compiler keeps the sums in registers
+    #[inline(never)]
+    fn folded_sums<const FOURTH: bool, const QUARTER: bool>(
+        &self,
+        rows: &[f32],
+        quarter: &[f32],
+    ) -> ([[f32; FOLDED]; 4], [f32; 2]) {
+        let mut sums = Folded::<FOURTH, QUARTER> {
+            columns: [[self.dc; FOLDED]; 4],
+            quarter: [self.dc; 2],
+            turns: quarter.as_chunks().0.iter(),
+        };
         let mut rows = rows.as_chunks::<FOLDED>().0.as_chunks::<2>().0;
         if let (Some((re, im)), Some((row, rest))) = (self.nyquist, rows.split_first()) {
-            sums.add::<false, FOURTH>(row, re, im);
+            sums.add::<false>(row, re, im);
             rows = rest;
         }
         let (rows, last_row) = rows.as_chunks::<2>();
         let ((re, last_re), (im, last_im)) = (self.re.as_chunks::<2>(), self.im.as_chunks::<2>());
         for ((row, re), im) in rows.iter().zip(re).zip(im) {
-            sums.add::<true, FOURTH>(&row[0], re[0], im[0]);
-            sums.add::<false, FOURTH>(&row[1], re[1], im[1]);
+            sums.add::<true>(&row[0], re[0], im[0]);
+            sums.add::<false>(&row[1], re[1], im[1]);
         }
         if let ([row], [re], [im]) = (last_row, last_re, last_im) {
-            sums.add::<true, FOURTH>(row, *re, *im);
+            sums.add::<true>(row, *re, *im);
         }
-        sums.0
+        (sums.columns, sums.quarter)
     }
 }
 
-/// Sums of the four outputs of each column.
-struct Folded([[f32; FOLDED]; 4]);
+/// Sums of the four outputs of each column, and of the two of the column at the quarter period.
+struct Folded<'a, const FOURTH: bool, const QUARTER: bool> {
+    columns: [[f32; FOLDED]; 4],
+    quarter: [f32; 2],
+    /// Cosines and sines of the column at the quarter period.
+    turns: slice::Iter<'a, [f32; 2]>,
+}
 
-impl Folded {
+impl<const FOURTH: bool, const QUARTER: bool> Folded<'_, FOURTH, QUARTER> {
     /// Adds an odd or even bin.
     #[inline(always)]
-    fn add<const ODD: bool, const FOURTH: bool>(
-        &mut self,
-        [cos, sin]: &[[f32; FOLDED]; 2],
-        re: f32,
-        im: f32,
-    ) {
-        let [a, b, c, d] = &mut self.0;
+    fn add<const ODD: bool>(&mut self, [cos, sin]: &[[f32; FOLDED]; 2], re: f32, im: f32) {
+        let [a, b, c, d] = &mut self.columns;
         for i in 0..FOLDED {
             let (p, q) = (re * cos[i], im * sin[i]);
             a[i] = (a[i] + p) + q;
@@ -234,6 +266,13 @@ impl Folded {
             } else {
                 ((b[i] + p) - q, (c[i] + p) + q)
             };
+        }
+        // here and not in a loop of its own, where one addition would wait for the other
+        if QUARTER && let Some([cos, sin]) = self.turns.next() {
+            let (p, q) = (re * cos, im * sin);
+            let [b, d] = self.quarter;
+            let b = if ODD { (b - p) + q } else { (b + p) - q };
+            self.quarter = [b, (d + p) - q];
         }
     }
 }
