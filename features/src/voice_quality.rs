@@ -288,10 +288,11 @@ fn bound_correlations(w: &[f32], tau_min: usize, low: &mut [f32], high: &mut [f3
     let (mut xx, mut yy) = (sum_by(x, |_, v| v * v), sum_by(y, |_, v| v * v));
     for (i, (low, high)) in low.iter_mut().zip(high).enumerate() {
         let lag = tau_min + i;
-        let n = lag as f64;
+        let inverse = 1.0 / lag as f64;
         let xy = f64::from(product(&w[..lag], &w[lag..2 * lag]));
-        let scale = 1.0 / libm::sqrt((xx - sum_x * sum_x / n) * (yy - sum_y * sum_y / n));
-        let correlation = (xy - sum_x * sum_y / n) * scale;
+        let scale =
+            1.0 / libm::sqrt((xx - sum_x * sum_x * inverse) * (yy - sum_y * sum_y * inverse));
+        let correlation = (xy - sum_x * sum_y * inverse) * scale;
         // each partial sum and the sum of them err by a roundoff per addition, relative to sqrt(xx·yy); twice that for everything else
         let error =
             2.0 * ROUNDOFF * (lag / PARTIAL + 2 * PARTIAL) as f64 * libm::sqrt(xx * yy) * scale
