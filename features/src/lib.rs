@@ -85,9 +85,9 @@
 //!
 //! | sampling rate, Hz | 8000 | 16000 | 22050 | 44100 | 48000 | 96000 |
 //! |---|---|---|---|---|---|---|
-//! | fixed memory, kB | 125 | 157 | 409 | 502 | 506 | 696 |
+//! | fixed memory, kB | 118 | 149 | 409 | 502 | 506 | 696 |
 //!
-//! Time: 196 000 instructions per 10-ms frame of fully voiced audio at 16 kHz on x86-64 (SSE2 only), counted by
+//! Time: 192 000 instructions per 10-ms frame of fully voiced audio at 16 kHz on x86-64 (SSE2 only), counted by
 //!
 //! ```text
 //! cargo build --release -p ser-features --features std --example instructions

@@ -1,6 +1,6 @@
 //! Evaluation of the windowed frame at 11 kHz from its spectrum (SPEC section 5.6).
 //!
-//! The sum over the bins runs in the specified order for each output, so that LSP agree in full. Where the period ν is a multiple of 4 (8, 16 and
+//! The sum over the bins runs in the specified order for each output, so that LSP agree in full. Where the period ν is a multiple of 32 (8, 16 and
 //! 32 kHz: 352) one cosine and one sine serve the outputs i, ν/2 − i, ν/2 + i and ν − i.
 //!
 //! Outputs are computed in blocks whose sums stay in registers over all bins; the table lies in the order in which it is read.
