@@ -293,9 +293,11 @@ fn bound_correlations(w: &[f32], tau_min: usize, low: &mut [f32], high: &mut [f3
         let scale =
             1.0 / libm::sqrt((xx - sum_x * sum_x * inverse) * (yy - sum_y * sum_y * inverse));
         let correlation = (xy - sum_x * sum_y * inverse) * scale;
-        // each partial sum and the sum of them err by a roundoff per addition, relative to sqrt(xx·yy); twice that for everything else
+        // each partial sum and the sum of them err by a roundoff per addition, relative to sqrt(xx·yy), twice that for everything else; a product
+        // too small for a normal f32 errs by half the smallest f32 at most
         let error =
             2.0 * ROUNDOFF * (lag / PARTIAL + 2 * PARTIAL) as f64 * libm::sqrt(xx * yy) * scale
+                + lag as f64 * f64::from(f32::from_bits(1)) * scale
                 + 1e-9;
         // a margin that rounding to f32 and the error bound of f64 sums cannot eat
         let (below, above) = (correlation - error, correlation + error);
