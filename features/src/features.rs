@@ -43,6 +43,12 @@ impl AsRef<[f32]> for Features {
     }
 }
 
+impl AsMut<[f32]> for Features {
+    fn as_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
 impl fmt::Debug for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0).finish()

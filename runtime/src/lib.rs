@@ -52,22 +52,27 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+pub mod adapt;
 #[cfg(feature = "std")]
 pub mod audio;
 #[cfg(feature = "std")]
 pub mod bundle;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod crc32;
 pub mod engine;
 #[cfg(feature = "std")]
 pub mod extract;
+pub mod live;
 #[cfg(feature = "std")]
 pub mod model;
 #[cfg(feature = "alloc")]
 pub mod normalise;
+pub mod pcm;
 pub mod prediction;
 pub mod quality;
 pub mod recognizer;
+pub mod segment;
 
 /// What [`recognizer`] is made with and may fail with, for programs that depend on this crate alone.
 pub use ser_features::{Config, ConfigError, FinishError, PushError};

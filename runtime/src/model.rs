@@ -5,10 +5,12 @@ use std::str::FromStr;
 
 use ser_features::{Config, FeatureSet};
 
+use crate::adapt::Adapt;
 use crate::audio::Pcm;
 use crate::bundle::{Bundle, BundleError};
 use crate::engine::static_model::{OwnedStaticEngine, Precision};
 use crate::engine::{Engine, LoadError};
+use crate::live::{LiveConfig, LiveError, OwnedLiveRecognizer};
 use crate::prediction::Prediction;
 use crate::recognizer::{OwnedRecognizer, RecognizerError};
 
@@ -91,6 +93,9 @@ pub enum ModelError {
         /// Its feature set.
         set: String,
     },
+    /// A live recogniser cannot be made.
+    #[error(transparent)]
+    Live(#[from] LiveError),
     /// No result for an utterance.
     #[error(transparent)]
     Recognizer(#[from] RecognizerError),
@@ -171,6 +176,34 @@ impl Model {
             self.engine.as_mut(),
             temperature,
         )?)
+    }
+
+    /// A recogniser of an endless stream at `rate` Hz; `adapt` is `()` or an adaptive normaliser.
+    ///
+    /// # Errors
+    /// [`ModelError::NoExtractor`], [`ModelError::Live`].
+    pub fn live<A: Adapt>(
+        &mut self,
+        rate: u32,
+        config: LiveConfig,
+        adapt: A,
+    ) -> Result<OwnedLiveRecognizer<&mut (dyn Engine + Send + 'static), A>, ModelError> {
+        let set = self.feature_set()?;
+        let temperature = self.bundle.manifest.calibration.temperature;
+        let engine = self.engine.as_mut();
+        Ok(OwnedLiveRecognizer::owned(
+            rate,
+            set,
+            config,
+            engine,
+            temperature,
+            adapt,
+        )?)
+    }
+
+    /// Bundle and engine apart, for [several recognisers with one engine](crate::engine::SharedEngine).
+    pub fn into_parts(self) -> (Bundle, Box<dyn Engine + Send>) {
+        (self.bundle, self.engine)
     }
 
     /// The prediction for a whole recording.

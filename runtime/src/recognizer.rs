@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use ser_features::{Config, ConfigError, Extractor, Features, FinishError, PushError};
 
+use crate::adapt::Adapt;
 use crate::engine::{Engine, EngineError};
 use crate::prediction::{Outcome, argmax, softmax};
 use crate::quality::QualityMeter;
@@ -175,7 +176,27 @@ where
     /// # Errors
     /// [`RecognizerError::Finish`] below 70 ms, [`RecognizerError::Engine`].
     pub fn finish(&mut self) -> Result<Outcome<'_>, RecognizerError> {
+        self.finish_adapted(&mut (), false)
+    }
+
+    /// [`finish`](Self::finish) with features that `adapt` changes before the model sees them. With `learn`, `adapt` also learns from the
+    /// utterance as it was extracted, unless that is too short, silent or without voice: its features then say nothing about a speaker.
+    /// [`features`](Self::features) are then the changed ones.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish); nothing is learnt where there are no features.
+    pub fn finish_adapted(
+        &mut self,
+        adapt: &mut impl Adapt,
+        learn: bool,
+    ) -> Result<Outcome<'_>, RecognizerError> {
         self.extractor.finish(&mut self.features)?;
+        let rate = self.extractor.config().sample_rate;
+        let quality = self.meter.quality(
+            rate,
+            self.extractor.pitch_frames(),
+            self.extractor.voiced_frames(),
+        );
         let (code_len, labels) = (self.engine.code_len(), self.engine.label_count());
         let scratch = self.scratch.as_mut();
         let too_small = RecognizerError::Scratch {
@@ -188,20 +209,17 @@ where
         let Some(probabilities) = rest.get_mut(..labels) else {
             return Err(too_small);
         };
+        let learn = learn && !(quality.too_short || quality.silent || quality.unvoiced);
+        adapt.adapt(self.features.as_mut(), learn);
         self.engine.encode(self.features.as_slice(), code)?;
         self.engine.classify(code, probabilities)?;
         softmax(probabilities, self.temperature);
-        let rate = self.extractor.config().sample_rate;
         Ok(Outcome {
             label: argmax(probabilities),
             probabilities,
             samples: self.meter.samples(),
             duration_s: (self.meter.samples() as f64 / f64::from(rate)) as f32,
-            quality: self.meter.quality(
-                rate,
-                self.extractor.pitch_frames(),
-                self.extractor.voiced_frames(),
-            ),
+            quality,
         })
     }
 
@@ -209,6 +227,11 @@ where
     pub fn reset(&mut self) {
         self.extractor.reset();
         self.meter = QualityMeter::new();
+    }
+
+    /// What the extractor was made for.
+    pub fn config(&self) -> Config {
+        self.extractor.config()
     }
 
     /// The features behind the last successful [`finish`](Self::finish); all 0 before it.

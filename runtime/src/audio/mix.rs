@@ -1,6 +1,5 @@
-//! From decoded packets of any sample type to one channel of `f32`.
+//! From decoded packets of integers to one channel of `f32`.
 
-use symphonia::core::audio::sample::{Sample, i24, u24};
 use symphonia::core::audio::{Audio, AudioBuffer, GenericAudioBufferRef};
 use symphonia::core::codecs::audio::AudioCodecParameters;
 use symphonia::core::codecs::audio::well_known::CODEC_ID_FLAC;
@@ -47,37 +46,19 @@ impl Mixer {
         }
         self.channels = u16::try_from(buffer.num_planes()).unwrap_or(u16::MAX);
         let shift = self.shift;
-        match buffer {
-            GenericAudioBufferRef::U8(b) => self.mix(b, 127.0, |v: u8| f32::from(v) - 128.0),
-            GenericAudioBufferRef::U16(b) => {
-                self.mix(b, 32_767.0, |v: u16| f32::from(v) - 32_768.0)
-            }
-            GenericAudioBufferRef::U24(b) => self.mix(b, 8_388_607.0, |v: u24| {
-                (v.inner() as i32 - 0x80_0000) as f32
-            }),
-            GenericAudioBufferRef::U32(b) => self.mix(b, 2_147_483_647.0, |v: u32| {
-                (i64::from(v) - 0x8000_0000) as f32
-            }),
-            GenericAudioBufferRef::S8(b) => self.mix(b, 127.0, |v: i8| f32::from(v)),
-            GenericAudioBufferRef::S16(b) => self.mix(b, 32_767.0, |v: i16| f32::from(v)),
-            GenericAudioBufferRef::S24(b) => self.mix(b, 8_388_607.0, |v: i24| v.inner() as f32),
-            GenericAudioBufferRef::S32(b) => {
-                let full_scale = ((1_i64 << (31 - shift.min(30))) - 1) as f32;
-                self.mix(b, full_scale, |v: i32| (v >> shift) as f32);
-            }
-            GenericAudioBufferRef::F32(b) => self.mix(b, 1.0, |v: f32| v),
-            GenericAudioBufferRef::F64(b) => self.mix(b, 1.0, |v: f64| v as f32),
-        }
+        let GenericAudioBufferRef::S32(buffer) = buffer else {
+            return Err(AudioError::Unsupported {
+                file: file.to_owned(),
+                reason: "samples that are not integers".to_owned(),
+            });
+        };
+        let full_scale = ((1_i64 << (31 - shift.min(30))) - 1) as f32;
+        self.mix(buffer, full_scale, |v: i32| (v >> shift) as f32);
         Ok(())
     }
 
     /// Mean over the channels in channel order, then division by `full_scale`, all in `f32` (specification, section 2).
-    fn mix<S: Sample>(
-        &mut self,
-        buffer: &AudioBuffer<S>,
-        full_scale: f32,
-        value: impl Fn(S) -> f32,
-    ) {
+    fn mix(&mut self, buffer: &AudioBuffer<i32>, full_scale: f32, value: impl Fn(i32) -> f32) {
         let start = self.samples.len();
         self.samples.resize(start + buffer.frames(), 0.0);
         let (out, planes) = (&mut self.samples[start..], buffer.num_planes());

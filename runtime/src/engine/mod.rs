@@ -7,6 +7,7 @@ mod load;
 #[cfg(feature = "ort")]
 pub mod ort;
 pub mod static_model;
+mod shared;
 #[cfg(feature = "tract")]
 pub mod tract;
 
@@ -14,6 +15,7 @@ pub mod tract;
 pub use graph::{Graph, GraphOutput, GraphSpec, OnnxEngine};
 #[cfg(feature = "std")]
 pub use load::LoadError;
+pub use shared::SharedEngine;
 
 /// Encoder and classifier of one model. Needs neither a heap nor an operating system.
 pub trait Engine {
@@ -82,6 +84,9 @@ pub enum EngineError {
         /// Which slice.
         what: &'static str,
     },
+    /// The engine computes for another handle ([`SharedEngine`]).
+    #[error("the engine is busy")]
+    Busy,
     /// The library behind the engine failed.
     #[cfg(feature = "std")]
     #[error("{engine}: {message}")]
