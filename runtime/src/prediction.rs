@@ -31,6 +31,7 @@ impl Outcome<'_> {
     pub fn named(&self, labels: &[String]) -> Prediction {
         Prediction {
             label: labels.get(self.label).cloned().unwrap_or_default(),
+            uncertain: false,
             probabilities: labels
                 .iter()
                 .cloned()
@@ -46,12 +47,12 @@ impl Outcome<'_> {
 /// The result of an utterance, with the labels' names.
 #[cfg(feature = "alloc")]
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "std", derive(serde::Serialize))]
 pub struct Prediction {
-    /// The most probable label.
+    /// The most probable label; `null` in JSON where it is [`uncertain`](Self::uncertain).
     pub label: String,
+    /// Whether its probability is below what was asked for with [`abstain_below`](Self::abstain_below).
+    pub uncertain: bool,
     /// Calibrated probability of each label, in the order of the bundle; they sum to 1.
-    #[cfg_attr(feature = "std", serde(serialize_with = "as_map"))]
     pub probabilities: Vec<(String, f32)>,
     /// Probability of [`Self::label`].
     pub confidence: f32,
@@ -61,14 +62,38 @@ pub struct Prediction {
     pub quality: Quality,
 }
 
-/// `{"angry": 0.7, …}` in the order of the labels.
+#[cfg(feature = "alloc")]
+impl Prediction {
+    /// Marks the prediction as uncertain if its confidence is below `threshold`; 0 marks none.
+    pub fn abstain_below(mut self, threshold: f32) -> Self {
+        self.uncertain = self.confidence < threshold;
+        self
+    }
+}
+
 #[cfg(feature = "std")]
-fn as_map<S: serde::Serializer>(pairs: &[(String, f32)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        pairs
-            .iter()
-            .map(|(label, probability)| (label, probability)),
-    )
+impl serde::Serialize for Prediction {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+
+        /// `{"angry": 0.7, …}` in the order of the labels.
+        struct Map<'a>(&'a [(String, f32)]);
+        impl serde::Serialize for Map<'_> {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(self.0.iter().map(|(label, p)| (label, p)))
+            }
+        }
+
+        let mut out = serializer.serialize_struct("Prediction", 6)?;
+        let label = (!self.uncertain).then_some(&self.label);
+        out.serialize_field("label", &label)?;
+        out.serialize_field("uncertain", &self.uncertain)?;
+        out.serialize_field("probabilities", &Map(&self.probabilities))?;
+        out.serialize_field("confidence", &self.confidence)?;
+        out.serialize_field("duration_s", &self.duration_s)?;
+        out.serialize_field("quality", &self.quality)?;
+        out.end()
+    }
 }
 
 /// Turns `values` from logits into `softmax(values / temperature)`, in place. The largest logit is subtracted first, so that nothing

@@ -3,7 +3,9 @@
 mod bench;
 mod features;
 mod info;
+mod live;
 mod predict;
+mod stream;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,10 +14,12 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use ser_features::FeatureSet;
 
+use crate::adapt::AdaptError;
 use crate::audio::{self, AudioError, Pcm, RawEncoding, RawFormat};
 use crate::bundle::BundleError;
 use crate::engine::EngineError;
 use crate::extract::ExtractError;
+use crate::live::LiveError;
 use crate::model::{EngineKind, ModelError};
 
 /// Speech emotion recognition with a ser-edge bundle.
@@ -32,6 +36,8 @@ enum Command {
     Predict(predict::Predict),
     /// Print the names and values of a recording's features.
     Features(features::Features),
+    /// Recognise a live stream from standard input: one JSON line an event, flushed as it happens.
+    Stream(stream::Stream),
     /// Print what a bundle says about itself.
     Info(info::Info),
     #[command(subcommand)]
@@ -62,6 +68,28 @@ enum CliError {
         file: String,
         reason: String,
     },
+    #[error("standard input: {0}")]
+    Input(io::Error),
+    #[error("the bundle names no sampling rate; give the stream's with --rate")]
+    Rate,
+    #[error("there is no channel {k} in a stream of {of}, counted from 0")]
+    Channel { k: u16, of: u16 },
+    #[error("channel {channel}, chunk at sample {at}: {source}")]
+    Live {
+        channel: u16,
+        at: u64,
+        source: LiveError,
+    },
+    #[error(
+        "the last {rest} bytes are not a whole {frame}-byte frame; are --encoding and --channels right?"
+    )]
+    PartFrame { rest: usize, frame: usize },
+    #[error("{file}: {source}")]
+    State { file: String, source: io::Error },
+    #[error(transparent)]
+    Adapt(#[from] AdaptError),
+    #[error("cannot be told of signals: {message}")]
+    Signals { message: String },
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
     #[error("cannot write JSON: {0}")]
@@ -88,6 +116,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Predict(command) => command.run(&mut out),
         Command::Features(command) => command.run(&mut out),
+        Command::Stream(command) => command.run(&mut out),
         Command::Info(command) => command.run(&mut out),
         Command::Bench(command) => command.run(&mut out),
     };
@@ -108,6 +137,14 @@ pub fn main() -> ExitCode {
 /// Says what is wrong on standard error; where that is closed too, nobody can be told.
 fn complain(error: &dyn std::error::Error) {
     let _ = writeln!(io::stderr(), "error: {error}");
+}
+
+/// A number from 0 to 1.
+fn probability(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(p) if (0.0..=1.0).contains(&p) => Ok(p),
+        _ => Err("a probability from 0 to 1".to_owned()),
+    }
 }
 
 /// How to read recordings.

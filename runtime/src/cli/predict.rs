@@ -17,6 +17,9 @@ pub(super) struct Predict {
     model: ModelArgs,
     #[command(flatten)]
     input: InputArgs,
+    /// Give no label where its probability is below P (0 to 1).
+    #[arg(long, value_name = "P", default_value = "0", value_parser = super::probability)]
+    abstain: f32,
     /// WAV or FLAC recordings; `-` reads one from standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -83,9 +86,10 @@ impl Predict {
 
     fn predict(&self, model: &mut Model, path: &Path, file: &str) -> Result<Prediction, CliError> {
         let pcm = self.input.read(path)?;
-        model.predict(&pcm).map_err(|source| CliError::Predict {
+        let predicted = model.predict(&pcm).map_err(|source| CliError::Predict {
             file: file.to_owned(),
             source: Box::new(source),
-        })
+        })?;
+        Ok(predicted.abstain_below(self.abstain))
     }
 }
