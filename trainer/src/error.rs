@@ -1,5 +1,6 @@
 //! The crate's error: one variant per stage, each the stage's own enum.
 
+use crate::adapt::SimulationError;
 use crate::corpus::CorpusError;
 use crate::evaluate::EvaluateError;
 use crate::export::bundle::ExportError;
@@ -30,6 +31,9 @@ pub enum Error {
     /// A configuration could not be evaluated.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// Adaptation could not be simulated.
+    #[error(transparent)]
+    Simulation(#[from] SimulationError),
     /// A trained model could not be exported.
     #[error(transparent)]
     Export(#[from] ExportError),

@@ -7,6 +7,7 @@
 //! Every stage is a subcommand of `ser-train` (see [`cli`]) and a library call.
 #![recursion_limit = "256"]
 
+pub mod adapt;
 pub mod atomic;
 pub mod classify;
 pub mod cli;

@@ -149,6 +149,41 @@ pub fn confusion(
     })
 }
 
+/// A line of [`curves`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    /// Its name in the legend.
+    pub name: String,
+    /// (x, y), in order of x.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Shares in 0..1 against anything: a titled panel each, `x` and `y` name the axes.
+///
+/// # Errors
+/// A picture that plotters refuses.
+pub fn curves(
+    name: &str,
+    title: &str,
+    panels: Vec<(String, Vec<Curve>)>,
+    x: &'static str,
+    y: &'static str,
+) -> Result<Plot, PlotError> {
+    let panels: Vec<Panel> = panels
+        .into_iter()
+        .map(|(title, curves)| Panel {
+            title,
+            x,
+            lines: curves.into_iter().map(|c| (c.name, c.points)).collect(),
+        })
+        .collect();
+    Ok(Plot {
+        name: name.into(),
+        title: title.into(),
+        svg: draw_panels(name, &panels, Scale::Share(y, f64::NAN))?,
+    })
+}
+
 /// Writes each plot as `dir/NAME.svg`, each file whole or not at all.
 ///
 /// # Errors
@@ -194,6 +229,8 @@ type Points = Vec<(f64, f64)>;
 
 struct Panel {
     title: String,
+    /// What the horizontal axis shows.
+    x: &'static str,
     lines: Vec<(String, Points)>,
 }
 
@@ -240,6 +277,7 @@ fn panels(metrics: &[Value], wanted: fn(&str) -> bool) -> Vec<Panel> {
         .into_iter()
         .map(|(title, lines)| Panel {
             title,
+            x: "epoch",
             lines: lines.into_iter().collect(),
         })
         .collect()
@@ -360,7 +398,7 @@ fn draw_panel<'a>(
     let step = tick_step(&y);
     chart
         .configure_mesh()
-        .x_desc("epoch")
+        .x_desc(panel.x)
         .y_desc(y_label)
         .x_labels(6)
         .y_labels(6)

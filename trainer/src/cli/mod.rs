@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand; this one only dispatches.
 
+mod adapt;
 mod corpus;
 mod evaluate;
 mod export;
@@ -33,6 +34,8 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Write a bundle's model as one flat file, for devices
     Export(export::Args),
+    /// Measure adaptive normalisation on voices that a bundle never heard
+    Adapt(adapt::Args),
     /// Read a feature table made elsewhere (openSMILE CSV or ARFF, any CSV or Parquet)
     Import(import::Args),
     /// Make a corpus of synthetic voices, to try the programs with
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Fit(args) => fit::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Export(args) => export::run(args),
+        Command::Adapt(args) => adapt::run(args),
         Command::Import(args) => import::run(args),
         Command::SynthCorpus(args) => synth::run(args),
         Command::Verify(args) => verify::run(args),
