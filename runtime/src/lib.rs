@@ -72,6 +72,7 @@ pub mod pcm;
 pub mod prediction;
 pub mod quality;
 pub mod recognizer;
+pub mod resample;
 pub mod segment;
 
 /// What [`recognizer`] is made with and may fail with, for programs that depend on this crate alone.

@@ -4,18 +4,21 @@
 //! stream. The events do not depend on the chunks, bit for bit, and the memory does not depend on the length of the stream: the extractor
 //! holds one utterance, a delay line holds the pre-roll and what a pause keeps back. Silence costs next to nothing, the extractor rests.
 //!
+//! A stream at another rate than the model's is [resampled](crate::resample) on its way; positions are those of the stream all the same.
+//!
 //! An utterance that is longer than [`LiveConfig::max_utterance_ms`] is cut there: it ends with `cut`, and the next one starts with
 //! `continued` at the very next sample.
 
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
-use ser_features::{Config, FeatureSet, FinishError, PushError};
+use ser_features::{Config, FeatureSet, FinishError, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, PushError};
 
 use crate::adapt::Adapt;
 use crate::engine::Engine;
 use crate::prediction::Outcome;
 use crate::recognizer::{Recognizer, RecognizerError};
+use crate::resample::{self, ResampleError, Resampler};
 use crate::segment::{Activity, SegmentConfig, SegmentError, Segmenter, delay_len};
 
 /// What a live recogniser is to do.
@@ -38,6 +41,9 @@ impl Default for LiveConfig {
         }
     }
 }
+
+/// Samples that are converted at once: they lie on the stack.
+const BLOCK: usize = 64;
 
 /// Samples in `ms` milliseconds.
 fn samples_in(ms: u32, rate: u32) -> u64 {
@@ -65,18 +71,21 @@ pub enum LiveError {
     /// The recogniser cannot be made.
     #[error(transparent)]
     Recognizer(#[from] RecognizerError),
+    /// The stream's rate cannot be brought to the model's.
+    #[error(transparent)]
+    Resample(#[from] ResampleError),
     /// The longest utterance is out of range.
     #[error("an utterance of at most {ms} ms: 500 to 60000 are possible")]
     MaxUtterance {
         /// The setting.
         ms: u32,
     },
-    /// The delay line is too short.
-    #[error("{found} floats for the delay line, {needed} are needed")]
-    Delay {
+    /// The memory is too small.
+    #[error("{found} floats of memory for the delay line, {needed} are needed")]
+    Memory {
         /// Its length.
         found: usize,
-        /// [`delay_len`].
+        /// [`memory_len`].
         needed: usize,
     },
     /// A sample is NaN or infinite; nothing of the chunk was taken.
@@ -160,14 +169,6 @@ impl Utterance {
         }
     }
 
-    fn span(&self) -> Span {
-        Span {
-            start: self.start,
-            end: self.fed,
-            continued: self.continued,
-        }
-    }
-
     fn len(&self) -> u64 {
         self.fed - self.start
     }
@@ -175,16 +176,25 @@ impl Utterance {
 
 /// Recognises the utterances of an endless stream; see the [module](self).
 ///
-/// `E`, `M` and `S` are the [`Recognizer`]'s, `R` is the delay line's memory of [`delay_len`] floats, `A` an
+/// `E`, `M` and `S` are the [`Recognizer`]'s, `R` is memory of [`memory_len`] floats, `A` an
 /// [`AdaptiveNormaliser`](crate::adapt::AdaptiveNormaliser) or `()`.
 pub struct LiveRecognizer<E, M, S, R, A = ()> {
     recognizer: Recognizer<E, M, S>,
     segmenter: Segmenter,
-    delay: R,
+    /// The delay line, then what the resampler needs.
+    memory: R,
+    delay_len: usize,
+    /// None where the stream has the model's rate.
+    resampler: Option<Resampler>,
     adapt: A,
     longest: u64,
     update: u64,
     utterance: Option<Utterance>,
+}
+
+/// Floats of memory that a live recogniser needs beside the [`Recognizer`]'s, for a stream at `rate` Hz and a model at `model_rate` Hz.
+pub const fn memory_len(rate: u32, model_rate: u32, config: &SegmentConfig) -> usize {
+    delay_len(model_rate, config) + resample::memory_len(rate, model_rate)
 }
 
 /// A live recogniser that owns its memory.
@@ -193,23 +203,24 @@ pub type OwnedLiveRecognizer<E, A = ()> = LiveRecognizer<E, Vec<f32>, Vec<f32>, 
 
 #[cfg(feature = "alloc")]
 impl<E: Engine, A: Adapt> OwnedLiveRecognizer<E, A> {
-    /// A live recogniser of a stream at `rate` Hz that owns its memory; see [`LiveRecognizer::new`].
+    /// A live recogniser of a stream at `rate` Hz that owns its memory, for a model at `model_rate` Hz; see [`LiveRecognizer::new`].
     ///
     /// # Errors
     /// As [`LiveRecognizer::new`] and [`Recognizer::new`].
     pub fn owned(
         rate: u32,
+        model_rate: u32,
         feature_set: FeatureSet,
         config: LiveConfig,
         engine: E,
         temperature: f32,
         adapt: A,
     ) -> Result<Self, LiveError> {
-        check(rate, &config)?;
-        let recognizer =
-            Recognizer::owned(config.extractor(rate, feature_set), engine, temperature)?;
-        let delay = alloc::vec![0.0; delay_len(rate, &config.segment)];
-        Self::new(recognizer, delay, config, adapt)
+        check(model_rate, &config)?;
+        let extractor = config.extractor(model_rate, feature_set);
+        let recognizer = Recognizer::owned(extractor, engine, temperature)?;
+        let memory = alloc::vec![0.0; memory_len(rate, model_rate, &config.segment)];
+        Self::new(rate, recognizer, memory, config, adapt)
     }
 }
 
@@ -231,30 +242,47 @@ where
     R: AsRef<[f32]> + AsMut<[f32]>,
     A: Adapt,
 {
-    /// A live recogniser around `recognizer`, whose rate is the stream's and whose memory may cut an utterance before
-    /// [`LiveConfig::max_utterance_ms`] does ([`LiveConfig::extractor`] makes it large enough).
+    /// A live recogniser of a stream at `rate` Hz around `recognizer`, whose rate is the model's and whose memory may cut an utterance
+    /// before [`LiveConfig::max_utterance_ms`] does ([`LiveConfig::extractor`] makes it large enough).
     ///
     /// # Errors
-    /// [`LiveError::Segment`], [`LiveError::MaxUtterance`], [`LiveError::Delay`].
+    /// [`LiveError::Segment`], [`LiveError::MaxUtterance`], [`LiveError::Memory`], [`LiveError::Resample`].
     pub fn new(
+        rate: u32,
         recognizer: Recognizer<E, M, S>,
-        delay: R,
+        mut memory: R,
         config: LiveConfig,
         adapt: A,
     ) -> Result<Self, LiveError> {
-        let rate = recognizer.config().sample_rate;
-        let segmenter = check(rate, &config)?;
-        let (found, needed) = (delay.as_ref().len(), delay_len(rate, &config.segment));
-        if found < needed {
-            return Err(LiveError::Delay { found, needed });
+        if !(MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(&rate) {
+            return Err(SegmentError::SampleRate { rate }.into());
         }
+        let model_rate = recognizer.config().sample_rate;
+        let segmenter = check(model_rate, &config)?;
+        let delay_len = delay_len(model_rate, &config.segment);
+        let needed = memory_len(rate, model_rate, &config.segment);
+        let found = memory.as_ref().len();
+        let Some((_, filter)) = memory
+            .as_mut()
+            .split_at_mut_checked(delay_len)
+            .filter(|_| found >= needed)
+        else {
+            return Err(LiveError::Memory { found, needed });
+        };
+        let resampler = if rate == model_rate {
+            None
+        } else {
+            Some(Resampler::new(rate, model_rate, filter)?)
+        };
         let mut new = Self {
             recognizer,
             segmenter,
-            delay,
+            memory,
+            delay_len,
+            resampler,
             adapt,
-            longest: samples_in(config.max_utterance_ms, rate),
-            update: samples_in(config.update_ms, rate),
+            longest: samples_in(config.max_utterance_ms, model_rate),
+            update: samples_in(config.update_ms, model_rate),
             utterance: None,
         };
         new.recognizer.reset();
@@ -273,7 +301,7 @@ where
         if let Some(index) = samples.iter().position(|v| !v.is_finite()) {
             return Err(LiveError::NotFinite { index });
         }
-        self.take(samples, &mut on);
+        self.bring(samples, &mut on);
         Ok(())
     }
 
@@ -285,15 +313,27 @@ where
             for (out, &sample) in converted.iter_mut().zip(chunk) {
                 *out = f32::from(sample) / 32_767.0;
             }
-            self.take(converted, &mut on);
+            self.bring(converted, &mut on);
         }
     }
 
-    /// The stream ends here, or pauses for long: an utterance that is going on ends. More samples may follow.
+    /// The stream ends here, or pauses for long: an utterance that is going on ends. More samples may follow; behind a resampler they start
+    /// a new piece, and positions may then be off by one sample a piece.
     pub fn finish(&mut self, mut on: impl FnMut(Event<'_>)) {
+        let mut block = [0.0; BLOCK];
+        while let Some(resampler) = &mut self.resampler {
+            let given = resampler.finish(&mut self.memory.as_mut()[self.delay_len..], &mut block);
+            if given == 0 {
+                break;
+            }
+            self.take(&block[..given], &mut on);
+        }
         if let Some((at, enough)) = self.segmenter.finish() {
             self.feed(at, &mut on);
             self.close(enough, &mut on);
+        }
+        if let Some(resampler) = &mut self.resampler {
+            resampler.reset(&mut self.memory.as_mut()[self.delay_len..]);
         }
     }
 
@@ -302,11 +342,14 @@ where
         self.segmenter.reset();
         self.recognizer.reset();
         self.utterance = None;
+        if let Some(resampler) = &mut self.resampler {
+            resampler.reset(&mut self.memory.as_mut()[self.delay_len..]);
+        }
     }
 
-    /// Samples heard.
+    /// Samples of the stream that were looked at; a resampler looks a few milliseconds ahead.
     pub fn position(&self) -> u64 {
-        self.segmenter.position()
+        self.in_stream(self.segmenter.position())
     }
 
     /// What cuts the stream.
@@ -322,6 +365,37 @@ where
     /// What stands between extractor and encoder, to reset it or to restore its state.
     pub fn adapt_mut(&mut self) -> &mut A {
         &mut self.adapt
+    }
+
+    /// Where a sample at the model's rate lies in the stream.
+    fn in_stream(&self, at: u64) -> u64 {
+        match &self.resampler {
+            Some(resampler) => resampler.input_position(at),
+            None => at,
+        }
+    }
+
+    fn span(&self, utterance: &Utterance) -> Span {
+        Span {
+            start: self.in_stream(utterance.start),
+            end: self.in_stream(utterance.fed),
+            continued: utterance.continued,
+        }
+    }
+
+    /// Brings samples to the model's rate and takes them.
+    fn bring(&mut self, mut rest: &[f32], on: &mut impl FnMut(Event<'_>)) {
+        let mut block = [0.0; BLOCK];
+        while let Some(resampler) = &mut self.resampler {
+            let memory = &mut self.memory.as_mut()[self.delay_len..];
+            let (taken, given) = resampler.step(memory, rest, &mut block);
+            rest = &rest[taken..];
+            self.take(&block[..given], on);
+            if taken == 0 && given == 0 {
+                return;
+            }
+        }
+        self.take(rest, on);
     }
 
     fn take(&mut self, mut rest: &[f32], on: &mut impl FnMut(Event<'_>)) {
@@ -349,7 +423,7 @@ where
 
     /// Writes samples, the first of which is sample `at` of the stream, to the delay line.
     fn remember(&mut self, at: u64, samples: &[f32]) {
-        let delay = self.delay.as_mut();
+        let delay = &mut self.memory.as_mut()[..self.delay_len];
         let index = (at % delay.len() as u64) as usize;
         let (first, second) = samples.split_at(samples.len().min(delay.len() - index));
         delay[index..index + first.len()].copy_from_slice(first);
@@ -362,10 +436,11 @@ where
             if !utterance.announced {
                 utterance.announced = true;
                 on(Event::Start {
-                    span: utterance.span(),
+                    span: self.span(&utterance),
                 });
             }
-            let delay = self.delay.as_ref();
+            let span = self.span(&utterance);
+            let delay = &self.memory.as_ref()[..self.delay_len];
             let index = (utterance.fed % delay.len() as u64) as usize;
             let mut wanted = (until - utterance.fed)
                 .min((delay.len() - index) as u64)
@@ -382,10 +457,7 @@ where
                 }
                 // Samples were checked when they came; should the extractor refuse them, the utterance is reported and left.
                 Err(error) => {
-                    on(Event::Failed {
-                        span: utterance.span(),
-                        error,
-                    });
+                    on(Event::Failed { span, error });
                     self.recognizer.reset();
                     self.utterance = Some(Utterance::new(until, true));
                     continue;
@@ -395,11 +467,9 @@ where
             if self.update > 0 && utterance.len() == (utterance.updates + 1) * self.update {
                 utterance.updates += 1;
                 // Below 70 ms there are no features yet; an update that fails is made up for by the end.
+                let span = self.span(&utterance);
                 if let Ok(outcome) = self.recognizer.finish_adapted(&mut self.adapt, false) {
-                    on(Event::Update {
-                        span: utterance.span(),
-                        outcome,
-                    });
+                    on(Event::Update { span, outcome });
                 }
             }
             self.utterance = Some(utterance);
@@ -426,14 +496,14 @@ where
             self.end(utterance, false, on);
         } else {
             on(Event::Discarded {
-                span: utterance.span(),
+                span: self.span(&utterance),
             });
         }
     }
 
     /// Reports the prediction for what the extractor has.
     fn end(&mut self, utterance: Utterance, cut: bool, on: &mut impl FnMut(Event<'_>)) {
-        let span = utterance.span();
+        let span = self.span(&utterance);
         match self.recognizer.finish_adapted(&mut self.adapt, true) {
             Ok(outcome) => on(Event::End { span, cut, outcome }),
             Err(RecognizerError::Finish(FinishError::TooShort { .. })) => {

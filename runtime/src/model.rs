@@ -1,5 +1,6 @@
 //! A bundle and an engine: the short way from a recording to a prediction.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -13,6 +14,7 @@ use crate::engine::{Engine, LoadError};
 use crate::live::{LiveConfig, LiveError, OwnedLiveRecognizer};
 use crate::prediction::Prediction;
 use crate::recognizer::{OwnedRecognizer, RecognizerError};
+use crate::resample::{ResampleError, resample};
 
 /// Which engine computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +95,9 @@ pub enum ModelError {
         /// Its feature set.
         set: String,
     },
+    /// A recording cannot be brought to the model's rate.
+    #[error(transparent)]
+    Resample(#[from] ResampleError),
     /// A live recogniser cannot be made.
     #[error(transparent)]
     Live(#[from] LiveError),
@@ -178,7 +183,7 @@ impl Model {
         )?)
     }
 
-    /// A recogniser of an endless stream at `rate` Hz; `adapt` is `()` or an adaptive normaliser.
+    /// A recogniser of an endless stream at `rate` Hz, which is brought to the model's rate; `adapt` is `()` or an adaptive normaliser.
     ///
     /// # Errors
     /// [`ModelError::NoExtractor`], [`ModelError::Live`].
@@ -193,6 +198,7 @@ impl Model {
         let engine = self.engine.as_mut();
         Ok(OwnedLiveRecognizer::owned(
             rate,
+            self.bundle.manifest.model_rate(rate),
             set,
             config,
             engine,
@@ -206,14 +212,19 @@ impl Model {
         (self.bundle, self.engine)
     }
 
-    /// The prediction for a whole recording.
+    /// The prediction for a whole recording, which is brought to the [model's rate](crate::bundle::Manifest::model_rate) first.
     ///
     /// # Errors
     /// As [`Self::recognizer`], and [`ModelError::Recognizer`] for a recording shorter than 70 ms.
     pub fn predict(&mut self, pcm: &Pcm) -> Result<Prediction, ModelError> {
         let labels = self.bundle.manifest.labels.clone();
-        let mut recognizer = self.recognizer(pcm.sample_rate, pcm.samples.len())?;
-        recognizer.push(&pcm.samples)?;
+        let rate = self.bundle.manifest.model_rate(pcm.sample_rate);
+        let mut samples = Cow::Borrowed(&pcm.samples);
+        if rate != pcm.sample_rate {
+            samples = Cow::Owned(resample(&pcm.samples, pcm.sample_rate, rate)?);
+        }
+        let mut recognizer = self.recognizer(rate, samples.len())?;
+        recognizer.push(&samples)?;
         Ok(recognizer.finish()?.named(&labels))
     }
 }

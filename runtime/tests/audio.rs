@@ -330,6 +330,7 @@ fn raw_pcm_equals_the_wav_around_it() {
         "s16be"
             .parse::<RawEncoding>()
             .unwrap_err()
+            .to_string()
             .contains("s16le")
     );
 }

@@ -211,6 +211,20 @@ impl Manifest {
         FeatureSet::from_id(&self.feature_set.id)
     }
 
+    /// The rate, in Hz, at which features are to be taken from audio at `rate` Hz: the nearest of the training recordings' rates, the
+    /// higher one of equals, and `rate` itself where none is known. Audio is [brought there](crate::resample) first.
+    pub fn model_rate(&self, rate: u32) -> u32 {
+        let by_distance = |a: &u32, b: &u32| {
+            // Ratios, not differences: 8 kHz is as far from 16 kHz as 16 from 32.
+            let far = |known: u32| {
+                u64::from(known.max(rate)) * 1_000_000 / u64::from(known.min(rate).max(1))
+            };
+            far(*a).cmp(&far(*b)).then(b.cmp(a))
+        };
+        let known = self.sample_rates.iter().copied();
+        known.min_by(by_distance).unwrap_or(rate)
+    }
+
     /// Names of the features in order.
     pub fn feature_names(&self) -> Vec<String> {
         match self.built_in_features() {

@@ -142,8 +142,17 @@ impl Opened {
         let engine = SharedEngine::new(&self.engine)
             .map_err(|e| CliError::Model(ModelError::Recognizer(e.into())))?;
         let temperature = self.manifest.calibration.temperature;
-        OwnedLiveRecognizer::owned(rate, self.set, config, engine, temperature, adapt)
-            .map_err(|e| CliError::Model(e.into()))
+        let model_rate = self.manifest.model_rate(rate);
+        OwnedLiveRecognizer::owned(
+            rate,
+            model_rate,
+            self.set,
+            config,
+            engine,
+            temperature,
+            adapt,
+        )
+        .map_err(|e| CliError::Model(e.into()))
     }
 }
 

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "std")]
 pub mod flat;
+pub mod stream;
 #[cfg(feature = "tract")]
 pub mod tiny;
 pub mod wav;

@@ -1,0 +1,128 @@
+//! What the live path asks of the heap: nothing after start-up, and with tract the same amount for every utterance.
+#![allow(
+    unsafe_code,
+    reason = "a global allocator that counts is unsafe by its trait"
+)]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use common::stream::{Fixed, stream};
+use common::tiny::Tiny;
+use ser_features::{FEATURE_COUNT, FeatureSet};
+use ser_runtime::adapt::{AdaptConfig, OwnedAdapter};
+use ser_runtime::live::{Event, LiveConfig, OwnedLiveRecognizer};
+use ser_runtime::model::{EngineKind, Model};
+
+struct Counting;
+
+static CALLS: AtomicU64 = AtomicU64::new(0);
+static HELD: AtomicI64 = AtomicI64::new(0);
+
+// SAFETY: hands every request to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        HELD.fetch_add(layout.size() as i64, Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size() as i64, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// One test at a time: the counters are the process's.
+static ALONE: Mutex<()> = Mutex::new(());
+
+const RATE: u32 = 16_000;
+/// A piece of stream that is heard over and over: two utterances in 20 s.
+const PIECE_S: f32 = 20.0;
+const VOICES: [(f32, f32, f32); 2] = [(2.0, 1.5, 140.0), (11.0, 2.5, 210.0)];
+
+fn adapter(fixed: &ser_runtime::normalise::Normaliser) -> OwnedAdapter {
+    OwnedAdapter::owned(fixed, AdaptConfig::default()).unwrap()
+}
+
+/// Hears `hours` of audio with an engine that needs no heap; returns allocations and utterances.
+fn hear(rate: u32, hours: f32) -> (u64, u64, i64) {
+    let samples = stream(rate, PIECE_S, &VOICES);
+    let config = LiveConfig {
+        update_ms: 500,
+        ..LiveConfig::default()
+    };
+    let adapt = adapter(&Tiny::new(FEATURE_COUNT, 31).normaliser);
+    let mut live = OwnedLiveRecognizer::owned(
+        rate,
+        RATE,
+        FeatureSet::Emobase2010,
+        config,
+        Fixed,
+        1.0,
+        adapt,
+    )
+    .unwrap();
+    let (calls, held) = (CALLS.load(Ordering::Relaxed), HELD.load(Ordering::Relaxed));
+    let mut utterances = 0;
+    for _ in 0..(hours * 3_600.0 / PIECE_S) as usize {
+        for chunk in samples.chunks(1_000) {
+            let pushed = live.push(chunk, |event| {
+                utterances += u64::from(matches!(event, Event::End { .. }));
+            });
+            assert!(pushed.is_ok());
+        }
+    }
+    (
+        CALLS.load(Ordering::Relaxed) - calls,
+        utterances,
+        HELD.load(Ordering::Relaxed) - held,
+    )
+}
+
+#[test]
+fn an_hour_of_audio_allocates_nothing() {
+    let _alone = ALONE.lock().unwrap();
+    assert_eq!(hear(RATE, 1.0), (0, 360, 0));
+    assert_eq!(hear(48_000, 0.1), (0, 36, 0), "with a resampler");
+}
+
+#[test]
+#[ignore = "minutes: cargo test --test allocations -- --ignored"]
+fn a_day_of_audio_leaves_memory_where_it_was() {
+    let _alone = ALONE.lock().unwrap();
+    assert_eq!(hear(RATE, 24.0), (0, 24 * 360, 0));
+}
+
+#[test]
+fn tract_allocates_the_same_for_every_utterance() {
+    let _alone = ALONE.lock().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    Tiny::new(FEATURE_COUNT, 31).write(&folder.path().join("model"));
+    let mut model = Model::open(folder.path().join("model"), EngineKind::Tract).unwrap();
+    let adapt = adapter(&model.bundle().manifest.normaliser);
+    let mut live = model.live(RATE, LiveConfig::default(), adapt).unwrap();
+    let samples = stream(RATE, PIECE_S, &VOICES);
+    let mut at_end = Vec::with_capacity(1_000);
+    for _ in 0..50 {
+        let pushed = live.push(&samples, |event| {
+            if matches!(event, Event::End { .. }) {
+                at_end.push((CALLS.load(Ordering::Relaxed), HELD.load(Ordering::Relaxed)));
+            }
+        });
+        assert!(pushed.is_ok());
+    }
+    // The first one warms the engine up.
+    let steps: Vec<u64> = at_end[2..].windows(2).map(|w| w[1].0 - w[0].0).collect();
+    assert_eq!(at_end.len(), 100);
+    assert!(steps.iter().all(|&s| s == steps[0]), "{steps:?}");
+    assert_eq!(at_end[2].1, at_end[99].1, "bytes held");
+}
