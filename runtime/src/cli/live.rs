@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
+use ser_features::{Config, FeatureSet};
 use serde::Serialize;
 
 use super::{CliError, ModelArgs};
@@ -15,6 +16,7 @@ use crate::engine::{Engine, SharedEngine};
 use crate::live::{Event, LiveConfig, OwnedLiveRecognizer, Span};
 use crate::model::{Model, ModelError};
 use crate::prediction::{Outcome, Prediction};
+use crate::recognizer::OwnedRecognizer;
 use crate::segment::SegmentConfig;
 
 /// How a live stream is recognised.
@@ -116,7 +118,7 @@ const SAVE_EVERY_S: u64 = 60;
 /// An open model.
 pub(super) struct Opened {
     pub(super) manifest: Manifest,
-    set: ser_features::FeatureSet,
+    set: FeatureSet,
     engine: RefCell<Box<dyn Engine + Send>>,
 }
 
@@ -130,6 +132,19 @@ impl Opened {
             set,
             engine: RefCell::new(engine),
         })
+    }
+
+    /// A recogniser of whole recordings at the model's rate that shares the engine.
+    pub(super) fn recognizer(
+        &self,
+        rate: u32,
+        max_samples: usize,
+    ) -> Result<OwnedRecognizer<Shared<'_>>, CliError> {
+        let engine = SharedEngine::new(&self.engine)
+            .map_err(|e| CliError::Model(ModelError::Recognizer(e.into())))?;
+        let config = Config::for_samples(rate, max_samples, self.set);
+        OwnedRecognizer::owned(config, engine, self.manifest.calibration.temperature)
+            .map_err(|e| CliError::Model(e.into()))
     }
 
     /// A live recogniser that shares the engine.

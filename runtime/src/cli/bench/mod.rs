@@ -2,6 +2,8 @@
 
 mod engines;
 mod features;
+mod path;
+mod streams;
 
 use std::io::Write;
 use std::time::Duration;
@@ -18,6 +20,10 @@ pub(super) enum Bench {
     Features(features::FeaturesBench),
     /// Encoder and classifier in every engine that there is, side by side.
     Engines(engines::EnginesBench),
+    /// From samples to predictions on one thread: real-time factor of recordings and of a live stream.
+    Path(path::PathBench),
+    /// How many live streams one core recognises at real time.
+    Streams(streams::StreamsBench),
 }
 
 impl Bench {
@@ -25,6 +31,8 @@ impl Bench {
         match self {
             Self::Features(bench) => bench.run(out),
             Self::Engines(bench) => bench.run(out),
+            Self::Path(bench) => bench.run(out),
+            Self::Streams(bench) => bench.run(out),
         }
     }
 }
