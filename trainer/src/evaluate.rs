@@ -25,6 +25,7 @@ use crate::data::folds::{self, Fold, Grouping};
 use crate::data::task::Task;
 use crate::device::Chosen;
 use crate::export::static_model;
+use crate::export::calibrate::{CalibrateError, CalibrationError, cross_fitted_error};
 use crate::fit::checkpoint::Origin;
 use crate::fit::training::Training;
 use crate::fit::{FitError, origin, versions};
@@ -261,6 +262,22 @@ impl Scores {
             ));
         }
         scores
+    }
+
+    /// How far confidence and accuracy are apart, the temperature of each fold fitted on the other folds' rows.
+    ///
+    /// # Errors
+    /// Predictions in the file that do not fit its labels.
+    pub fn calibration_error(&self) -> Result<Option<CalibrationError>, CalibrateError> {
+        // The same speakers come again with every seed: they are left out together.
+        let mut folds: BTreeMap<&str, (Vec<f32>, Vec<usize>)> = BTreeMap::new();
+        for fold in &self.folds {
+            let (logits, labels) = folds.entry(&fold.fold).or_default();
+            logits.extend_from_slice(&fold.logits);
+            labels.extend_from_slice(&fold.truth);
+        }
+        let folds: Vec<_> = folds.into_values().collect();
+        cross_fitted_error(&folds, self.labels.len())
     }
 
     /// All predictions as calibration data: each comes from a model that never met the row's speaker.

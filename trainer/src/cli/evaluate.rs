@@ -7,6 +7,7 @@ use super::fit::{announce, read_config};
 use crate::Error;
 use crate::device::{self, DeviceChoice};
 use crate::evaluate::{EvaluateOptions, FoldChoice, Scores, Summary, evaluate};
+use crate::export::calibrate::ECE_BINS;
 use crate::fit::FitError;
 use crate::table::FeatureTable;
 
@@ -79,6 +80,14 @@ fn print(scores: &Scores) {
             with_spread(&int8.uar),
             100.0 * int8.agreement
         );
+    }
+    match scores.calibration_error() {
+        Ok(Some(error)) => println!(
+            "calibration error       {:.3} at temperature 1, {:.3} with the temperature of the other folds ({ECE_BINS} bins)",
+            error.before, error.after
+        ),
+        Ok(None) => {}
+        Err(error) => eprintln!("no calibration error: {error}"),
     }
     for (label, row) in scores.labels.iter().zip(&scores.confusion.counts) {
         let recall = scores.recall.get(label).copied().unwrap_or(0.0);

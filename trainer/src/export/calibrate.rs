@@ -89,6 +89,46 @@ pub fn calibrate(
     })
 }
 
+/// Expected calibration error ([`ECE_BINS`] bins) of predictions on rows that neither model nor temperature was fitted on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CalibrationError {
+    /// At temperature 1.
+    pub before: f64,
+    /// Each fold at the temperature of the other folds.
+    pub after: f64,
+}
+
+/// [`CalibrationError`] over `folds`: logits (`[rows, classes]` row-major) and labels of each. None with fewer than two folds.
+///
+/// # Errors
+/// Logits that do not fit the labels or are not finite.
+pub fn cross_fitted_error(
+    folds: &[(Vec<f32>, Vec<usize>)],
+    classes: usize,
+) -> Result<Option<CalibrationError>, CalibrateError> {
+    if folds.len() < 2 {
+        return Ok(None);
+    }
+    let (mut raw, mut cooled, mut all) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, (logits, labels)) in folds.iter().enumerate() {
+        check(logits, labels, classes)?;
+        let others = || {
+            let others = folds.iter().enumerate().filter(|(i, _)| *i != index);
+            others.map(|(_, fold)| fold)
+        };
+        let other_logits: Vec<f32> = others().flat_map(|f| f.0.iter().copied()).collect();
+        let other_labels: Vec<usize> = others().flat_map(|f| f.1.iter().copied()).collect();
+        let temperature = fit_temperature(&other_logits, &other_labels, classes) as f32;
+        raw.extend_from_slice(logits);
+        cooled.extend(logits.iter().map(|l| l / temperature));
+        all.extend_from_slice(labels);
+    }
+    let ece =
+        |logits: &[f32]| metrics::expected_calibration_error(logits, classes, &all, 1.0, ECE_BINS);
+    let errors = ece(&raw).zip(ece(&cooled));
+    Ok(errors.map(|(before, after)| CalibrationError { before, after }))
+}
+
 fn check(logits: &[f32], labels: &[usize], classes: usize) -> Result<(), CalibrateError> {
     if classes == 0 || labels.len().checked_mul(classes) != Some(logits.len()) {
         return Err(CalibrateError::Shape {
@@ -182,6 +222,19 @@ mod tests {
             logits,
             labels,
         }
+    }
+
+    #[test]
+    fn the_error_over_folds_never_sees_its_own_rows() {
+        let fold = |seed| {
+            let HeldOut { logits, labels, .. } = drawn(3.0, 400, seed);
+            (logits, labels)
+        };
+        let folds: Vec<_> = (0..5).map(fold).collect();
+        let error = cross_fitted_error(&folds, 4).unwrap().unwrap();
+        assert!(error.before > 0.15 && error.after < 0.05, "{error:?}");
+        assert_eq!(cross_fitted_error(&folds[..1], 4).unwrap(), None);
+        assert!(cross_fitted_error(&[folds[0].clone(), (vec![1.0], vec![0])], 4).is_err());
     }
 
     #[test]
