@@ -3,6 +3,8 @@
 mod bench;
 mod features;
 mod info;
+#[cfg(feature = "listen")]
+mod listen;
 mod live;
 mod predict;
 mod stream;
@@ -38,6 +40,9 @@ enum Command {
     Features(features::Features),
     /// Recognise a live stream from standard input: one JSON line an event, flushed as it happens.
     Stream(stream::Stream),
+    /// Recognise what a microphone hears: one JSON line an event, flushed as it happens.
+    #[cfg(feature = "listen")]
+    Listen(listen::Listen),
     /// Print what a bundle says about itself.
     Info(info::Info),
     #[command(subcommand)]
@@ -90,6 +95,9 @@ enum CliError {
     Adapt(#[from] AdaptError),
     #[error("cannot be told of signals: {message}")]
     Signals { message: String },
+    #[cfg(feature = "listen")]
+    #[error("microphone: {0}")]
+    Microphone(String),
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
     #[error("cannot write JSON: {0}")]
@@ -117,6 +125,8 @@ pub fn main() -> ExitCode {
         Command::Predict(command) => command.run(&mut out),
         Command::Features(command) => command.run(&mut out),
         Command::Stream(command) => command.run(&mut out),
+        #[cfg(feature = "listen")]
+        Command::Listen(command) => command.run(&mut out),
         Command::Info(command) => command.run(&mut out),
         Command::Bench(command) => command.run(&mut out),
     };
