@@ -22,7 +22,7 @@
 //! variance that moves as fast as the mean costs accuracy among the first ten utterances, and one that never moves costs it later.
 //! `ser-train adapt` repeats the measurement on any table.
 
-use crate::crc32::crc32;
+use crate::crc32::{crc32, crc32_of};
 
 /// How fast the statistics move.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -189,7 +189,7 @@ impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> AdaptiveNormaliser<N, M> {
             "it must be positive",
         )?;
         check("horizon", config.horizon, 1.0, "it must be 1 or more")?;
-        let fixed = crc32(
+        let fixed = crc32_of(
             [&offset, &scale]
                 .into_iter()
                 .flat_map(|part| part.as_ref())
@@ -265,7 +265,7 @@ impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> AdaptiveNormaliser<N, M> {
             *to = byte;
         }
         let (content, checksum) = out.split_at_mut(needed - 4);
-        checksum.copy_from_slice(&crc32(content.iter().copied()).to_le_bytes());
+        checksum.copy_from_slice(&crc32(content).to_le_bytes());
         Ok(())
     }
 
@@ -292,7 +292,7 @@ impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> AdaptiveNormaliser<N, M> {
         let Some((content, checksum)) = state.split_last_chunk::<4>() else {
             return refuse("it is cut off");
         };
-        if crc32(content.iter().copied()) != u32::from_le_bytes(*checksum) {
+        if crc32(content) != u32::from_le_bytes(*checksum) {
             return refuse("its checksum is wrong; it is damaged, remove it to start anew");
         }
         if head.next() != Some(self.fixed) {

@@ -6,8 +6,8 @@ mod graph;
 mod load;
 #[cfg(feature = "ort")]
 pub mod ort;
-pub mod static_model;
 mod shared;
+pub mod static_model;
 #[cfg(feature = "tract")]
 pub mod tract;
 

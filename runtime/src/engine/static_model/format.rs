@@ -23,34 +23,6 @@ pub(super) const ID_LEN: usize = 16;
 /// Rows of a weight matrix are filled up with zeros to a multiple of this many elements: the kernels need no remainder.
 pub(super) const ROW_UNIT: usize = 16;
 
-const CRC_TABLE: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut crc = byte as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 {
-                crc >> 1 ^ 0xedb8_8320
-            } else {
-                crc >> 1
-            };
-            bit += 1;
-        }
-        table[byte] = crc;
-        byte += 1;
-    }
-    table
-};
-
-/// CRC-32 of zlib, PNG and Ethernet (ISO-HDLC).
-pub fn crc32(bytes: &[u8]) -> u32 {
-    let rest = bytes.iter().fold(u32::MAX, |crc, &byte| {
-        crc >> 8 ^ CRC_TABLE[usize::from(crc as u8 ^ byte)]
-    });
-    !rest
-}
-
 /// Elements of a row of `width` numbers in the file and in scratch memory.
 pub(super) const fn row_stride(width: usize) -> usize {
     width.next_multiple_of(ROW_UNIT)
@@ -125,17 +97,5 @@ impl<'a> Cursor<'a> {
     /// Bytes that are left.
     pub fn left(&self) -> usize {
         self.rest.len()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn crc_of_the_check_string() {
-        // The check value of CRC-32/ISO-HDLC.
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
-        assert_eq!(crc32(b""), 0);
     }
 }

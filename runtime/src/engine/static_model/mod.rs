@@ -76,11 +76,12 @@ mod owned;
 #[cfg(feature = "alloc")]
 mod write;
 
+pub use crate::crc32::crc32;
 #[cfg(feature = "alloc")]
 pub use aligned::AlignedBytes;
 pub use compute::StaticEngine;
 pub use error::StaticModelError;
-pub use format::{ALIGNMENT, FORMAT_VERSION, MAGIC, MAX_LAYERS, MAX_WIDTH, crc32};
+pub use format::{ALIGNMENT, FORMAT_VERSION, MAGIC, MAX_LAYERS, MAX_WIDTH};
 pub use layer::{Activation, Precision};
 #[cfg(feature = "std")]
 pub use owned::{F32_FILE, INT8_FILE, OwnedStaticEngine};

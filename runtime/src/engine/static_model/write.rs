@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 
 use super::compute::{classify_seen, encode_seen};
 use super::format::{
-    ALIGNMENT, CRC_FROM, FORMAT_VERSION, HEADER_LEN, LAYER_HEADER_LEN, MAGIC, MAX_WIDTH, crc32,
-    row_stride,
+    ALIGNMENT, CRC_FROM, FORMAT_VERSION, HEADER_LEN, LAYER_HEADER_LEN, MAGIC, MAX_WIDTH, row_stride,
 };
 use super::layer::activation_limit;
 use super::{Activation, AlignedBytes, Precision, StaticModel, StaticModelError};
+use crate::crc32::crc32;
 use crate::engine::EngineError;
 use crate::normalise::Normaliser;
 
