@@ -18,9 +18,22 @@
 //! learnt afterwards: the first one gets exactly the fixed normaliser. A value further than `outlier` adapted standard deviations from the
 //! adapted mean is learnt as if it lay there. The weight stops growing at `horizon`, from where old utterances fade away.
 //!
-//! The mean moves at once and the variance slowly (the defaults of [`AdaptConfig`]); measured on EMO-DB and RAVDESS in both directions, a
-//! variance that moves as fast as the mean costs accuracy among the first ten utterances, and one that never moves costs it later.
-//! `ser-train adapt` repeats the measurement on any table.
+//! The mean moves at once and the variance slowly (the defaults of [`AdaptConfig`]). UAR of four emotions, 100 random orders
+//! (`ser-train adapt --orders 100`), on a corpus of another language than the model's:
+//!
+//! | | EMO-DB model on RAVDESS | RAVDESS model on EMO-DB |
+//! |---|---|---|
+//! | fixed normaliser | 0.344 | 0.303 |
+//! | statistics of the whole corpus (transductive) | 0.469 | 0.455 |
+//! | statistics of the whole speaker (transductive) | 0.482 | 0.500 |
+//! | adaptive, a speaker each, all utterances | 0.471 | 0.462 |
+//! | adaptive, a speaker each, after 15 to 30 utterances | 0.491 | 0.481 |
+//! | adaptive, all speakers on one channel, all utterances | 0.464 | 0.447 |
+//! | adaptive, all speakers on one channel, after 15 to 30 utterances | 0.447 | 0.419 |
+//! | adaptive, a speaker each, sorted by emotion (the tables' order) | 0.367 | 0.482 |
+//!
+//! A mean that waits for two utterances (`mean_prior` 2) costs 0.05 in the first column. A channel that many voices share needs more than 30
+//! utterances.
 
 use crate::crc32::{crc32, crc32_of};
 

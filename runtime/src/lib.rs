@@ -39,14 +39,42 @@
 //! # fn main() {}
 //! ```
 //!
+//! An endless stream goes to a [`live`] recogniser, which cuts it into utterances; with an [`adapt`]ive normaliser it gets used to the voice:
+//!
+//! ```no_run
+//! # #[cfg(feature = "tract")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use ser_runtime::model::{EngineKind, Model};
+//! # let mut telephone = std::iter::empty::<[i16; 160]>();
+//! use ser_runtime::adapt::{AdaptConfig, OwnedAdapter};
+//! use ser_runtime::live::{Event, LiveConfig};
+//!
+//! let mut model = Model::open("models/emodb-4class", EngineKind::Tract)?;
+//! let labels = model.bundle().manifest.labels.clone();
+//! let adapter = OwnedAdapter::owned(&model.bundle().manifest.normaliser, AdaptConfig::default())?;
+//! let mut live = model.live(8_000, LiveConfig::default(), adapter)?;
+//! for chunk in telephone {
+//!     live.push_i16(&chunk, |event| {
+//!         if let Event::End { span, outcome, .. } = event {
+//!             println!("samples {} to {}: {}", span.start, span.end, labels[outcome.label]);
+//!         }
+//!     });
+//! }
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "tract"))]
+//! # fn main() {}
+//! ```
+//!
 //! | feature | adds | needs |
 //! |---|---|---|
-//! | none | [`engine::Engine`], [`engine::static_model`], [`recognizer`], [`quality`], [`prediction`]; memory is the caller's | `core` |
+//! | none | [`engine::Engine`], [`engine::static_model`], [`recognizer`], [`live`], [`segment`], [`adapt`], [`resample`], [`pcm`], [`quality`], [`prediction`]; memory is the caller's | `core` |
 //! | `alloc` | `normalise`, recognisers and predictions that own their memory, the writer of flat model files | `alloc` |
 //! | `std` | `audio`, `bundle`, `extract`, `model` | an operating system |
 //! | `tract` (default) | the bundle's ONNX graphs in pure Rust | |
 //! | `ort` | ONNX Runtime, loaded when the program runs (`ORT_DYLIB_PATH`) | its library |
 //! | `cli` (default) | the program `ser-run` | |
+//! | `listen` | `ser-run listen`, a microphone through cpal | ALSA's headers on Linux |
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(feature = "alloc")]

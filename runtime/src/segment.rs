@@ -470,7 +470,7 @@ mod tests {
     fn clicks_start_nothing_and_bursts_are_not_enough() {
         let config = SegmentConfig::default();
         let mut segmenter = Segmenter::new(16_000, config).unwrap();
-        let click = stream(16_000, 2.0, -70.0, -10.0, (1.0, 1.015));
+        let click = stream(16_000, 2.0, -70.0, -10.0, (1.0, 1.005));
         assert!(utterances(&run(&mut segmenter, &click, 160)).is_empty());
         let burst = stream(16_000, 2.0, -70.0, -10.0, (1.0, 1.1));
         let found = utterances(&run(&mut segmenter, &burst, 160));
