@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::embedded::{Toolchain, artifacts, cargo_for_examples, machine, number_before};
 use crate::setup;
-use crate::shell::{Result, capture, root, run as run_command};
+use crate::shell::{Result, capture, cargo, root, run as run_command};
 
 /// A Cortex-M example: crate and machine, and the size of the parts it is linked for.
 struct Example {
@@ -57,6 +57,7 @@ pub fn run(toolchain: &Toolchain) -> Result<()> {
     raspberry_pi(toolchain, &clip)?;
     let expected = results_on_host(toolchain, EXAMPLES[0].name)?;
     c_api(&clip, &expected)?;
+    call_centre()?;
     wasm(toolchain, &clip, &expected)
 }
 
@@ -204,6 +205,22 @@ fn c_api(clip: &Path, expected: &str) -> Result<()> {
     }
     println!("c-api: the C program gives the same bits, static and shared");
     Ok(())
+}
+
+/// The call centre's own tests, on a call that espeak-ng speaks.
+fn call_centre() -> Result<()> {
+    run_command(
+        cargo()
+            .args([
+                "test",
+                "--quiet",
+                "--release",
+                "--locked",
+                "--manifest-path",
+            ])
+            .arg("firmware-examples/call-centre/Cargo.toml")
+            .env("CARGO_TARGET_DIR", artifacts()),
+    )
 }
 
 const CHROMIUM: &str = "/usr/bin/chromium";

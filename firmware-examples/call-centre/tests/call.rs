@@ -1,0 +1,122 @@
+//! The program on a call that espeak-ng speaks: the caller twice, the agent once in between.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+/// G.711 µ-law code of a sample (ITU-T G.711).
+fn ulaw(sample: i16) -> u8 {
+    let sign = if sample < 0 { 0x80 } else { 0 };
+    let magnitude = (i32::from(sample).abs()).min(32_635) + 0x84;
+    let exponent = 31 - (magnitude as u32).leading_zeros() as i32 - 7;
+    let mantissa = (magnitude >> (exponent + 3)) & 15;
+    !(sign | (exponent << 4) as u8 | mantissa as u8)
+}
+
+/// The call, interleaved: caller, then agent, then caller, a second and a half of silence between them.
+static CALL: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let spoken = ser_build_support::clip(folder, 4.0).expect("espeak-ng");
+    // to 8 kHz: the mean of two samples is filter enough for a test
+    let spoken: Vec<i16> = spoken
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|&[a, b]| ((i32::from(a) + i32::from(b)) / 2) as i16)
+        .collect();
+    let silence = vec![0i16; 12_000];
+    let quiet = vec![0i16; spoken.len()];
+    let caller = [
+        &silence, &spoken, &silence, &quiet, &silence, &spoken, &silence,
+    ]
+    .map(|s| s.as_slice());
+    let agent = [
+        &silence, &quiet, &silence, &spoken, &silence, &quiet, &silence,
+    ]
+    .map(|s| s.as_slice());
+    caller
+        .concat()
+        .into_iter()
+        .zip(agent.concat())
+        .flat_map(|(c, a)| [ulaw(c), ulaw(a)])
+        .collect()
+});
+
+fn run(arguments: &[&str], input: &[u8]) -> Output {
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/emodb-4class");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_call-centre"))
+        .arg(bundle)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("call-centre");
+    child
+        .stdin
+        .take()
+        .expect("stdin")
+        .write_all(input)
+        .expect("written");
+    child.wait_with_output().expect("ended")
+}
+
+fn lines(output: &Output) -> Vec<serde_json::Value> {
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = std::str::from_utf8(&output.stdout).expect("UTF-8");
+    text.lines()
+        .map(|l| serde_json::from_str(l).expect("JSON"))
+        .collect()
+}
+
+#[test]
+fn only_the_caller_unless_asked() {
+    let call = &*CALL;
+    let caller = lines(&run(&["--abstain", "0"], call));
+    let (utterances, summary) = caller.split_at(caller.len() - 1);
+    assert_eq!(utterances.len(), 2, "{utterances:?}");
+    for (line, start) in utterances.iter().zip([1.5, 7.0]) {
+        assert_eq!(line["channel"], "caller");
+        assert!(line["label"].is_string(), "{line}");
+        let found = line["start_s"].as_f64().expect("start");
+        assert!(
+            (found - start).abs() < 1.5,
+            "{line} should start near {start}"
+        );
+        assert!(line["end_s"].as_f64() > line["start_s"].as_f64());
+    }
+    assert_eq!(summary[0]["unsure_s"], 0.0);
+
+    let both = lines(&run(&["--channel", "both", "--abstain", "0"], call));
+    let of = |name: &str| {
+        both.iter()
+            .filter(|l| l["channel"] == name && l["start_s"].is_number())
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of("caller"),
+        utterances,
+        "the agent does not matter to the caller"
+    );
+    assert_eq!(of("agent").len(), 1);
+}
+
+#[test]
+fn unsure_utterances_have_no_label_and_half_frames_are_named() {
+    let call = &*CALL;
+    let caller = lines(&run(&["--abstain", "1.1"], call));
+    assert!(
+        caller[..2].iter().all(|l| l["label"].is_null()),
+        "{caller:?}"
+    );
+    let output = run(&[], &call[..call.len() - 1]);
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("within a frame"), "{said}");
+}
