@@ -32,6 +32,8 @@
 //! | adaptive, all speakers on one channel, after 15 to 30 utterances | 0.447 | 0.419 |
 //! | adaptive, a speaker each, sorted by emotion (the tables' order) | 0.367 | 0.482 |
 //!
+//! The defaults were chosen by these figures, so on other voices expect somewhat less than the table says.
+//!
 //! A mean that waits for two utterances (`mean_prior` 2) costs 0.05 in the first column. A channel that many voices share needs more than 30
 //! utterances.
 
