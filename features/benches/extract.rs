@@ -4,7 +4,7 @@
 mod common;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ser_features::{Config, Extractor, FeatureSet, Features, Stage};
+use ser_features::{Config, Extractor, FeatureGroups, FeatureSet, Features, Stage};
 
 /// Ten seconds: the committed 0.3 s of voice and 0.4 s of pulses over and over, as if recorded at `rate`.
 fn voice(rate: u32) -> Vec<f32> {
@@ -44,6 +44,7 @@ fn extract(c: &mut Criterion) {
             sample_rate: 16_000,
             max_frames: 1000,
             feature_set: FeatureSet::Emobase2010,
+            groups: FeatureGroups::ALL,
         };
         let mut memory = vec![0.0; ser_features::memory_len(16_000, 1000)];
         b.iter(|| Extractor::new(config, &mut memory[..]).map(|e| e.frames()));

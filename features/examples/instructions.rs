@@ -10,7 +10,23 @@
 
 use std::error::Error;
 
-use ser_features::{Config, Extractor, FeatureSet, Features, memory_len};
+use ser_features::{
+    Config, Extractor, FeatureGroup, FeatureGroups, FeatureSet, Features, memory_len,
+};
+
+/// The sets in the table of the crate's documentation.
+const GROUPS: [FeatureGroups; 7] = {
+    use FeatureGroup::{LogMel, Loudness, Lsp, Mfcc, Pitch, VoiceQuality};
+    [
+        FeatureGroups::ALL,
+        FeatureGroups::of(&[Loudness, Mfcc, LogMel, Lsp, Pitch]),
+        FeatureGroups::of(&[Loudness, Mfcc, LogMel, Pitch, VoiceQuality]),
+        FeatureGroups::of(&[Loudness, Mfcc, LogMel, Pitch]),
+        FeatureGroups::of(&[Loudness, Mfcc, LogMel, Lsp]),
+        FeatureGroups::of(&[Loudness, Mfcc, LogMel]),
+        FeatureGroups::of(&[Loudness, Mfcc]),
+    ]
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let rounds: usize = std::env::args().nth(1).map_or(Ok(1), |v| v.parse())?;
@@ -18,6 +34,23 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!(
             "{rate} Hz: fixed memory {} kB",
             (4 * memory_len(rate, 0)).div_ceil(1000)
+        );
+    }
+    println!("16000 Hz, by groups: fixed memory, and memory per second of max_frames");
+    for groups in GROUPS {
+        let len = |max_frames| {
+            let config = Config {
+                sample_rate: 16_000,
+                max_frames,
+                feature_set: FeatureSet::Emobase2010,
+                groups,
+            };
+            4 * config.memory_len()
+        };
+        println!(
+            "{:.1} kB, {:.1} kB: {groups}",
+            len(0) as f64 / 1e3,
+            (len(100) - len(0)) as f64 / 1e3
         );
     }
     // a pulse train with vibrato and a little noise, through two resonances

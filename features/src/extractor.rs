@@ -3,12 +3,13 @@
 use crate::analysis::{Analysis, STREAM_A};
 use crate::frame::Geometry;
 use crate::functionals::{GROUP1_ONLY, GROUP2, functionals};
+use crate::groups::{FeatureGroup, FeatureGroups};
 use crate::layout::{Layout, Regions};
 use crate::names::{BLOCKS, GROUP1_CONTOURS};
 use crate::pitch::PitchContour;
 use crate::smooth::Smoother;
 use crate::stage::{Probe, Stage};
-use crate::voice_quality::{Bounds, PeriodTracker};
+use crate::voice_quality::{Bounds, PeriodTracker, VoiceQuality};
 use crate::{
     ConfigError, FEATURE_COUNT, FeatureSet, Features, FinishError, LLD_COUNT, PushError, delta,
 };
@@ -22,10 +23,12 @@ pub struct Config {
     pub max_frames: usize,
     /// Which 1582 features.
     pub feature_set: FeatureSet,
+    /// Which of them: features of other groups are 0, and neither computed nor stored.
+    pub groups: FeatureGroups,
 }
 
 impl Config {
-    /// The configuration whose contour memory is enough for `samples` samples.
+    /// The configuration for all groups whose contour memory is enough for `samples` samples.
     pub const fn for_samples(sample_rate: u32, samples: usize, feature_set: FeatureSet) -> Self {
         let max_frames = match Geometry::new(sample_rate) {
             Some(g) if samples >= g.shortest() => (samples - g.frame_b) / g.hop,
@@ -35,23 +38,41 @@ impl Config {
             sample_rate,
             max_frames,
             feature_set,
+            groups: FeatureGroups::ALL,
+        }
+    }
+
+    /// The same for these groups alone.
+    pub const fn with_groups(self, groups: FeatureGroups) -> Self {
+        Self { groups, ..self }
+    }
+
+    /// Floats of memory that an [`Extractor`] of this configuration needs; 0 for a rate that is not supported.
+    pub const fn memory_len(&self) -> usize {
+        match Geometry::new(self.sample_rate) {
+            Some(geometry) => Layout::new(&geometry, self.max_frames, self.groups).total(),
+            None => 0,
         }
     }
 }
 
-/// Floats of memory that an [`Extractor`] for utterances of up to `max_frames` pitch frames (10 ms) needs; 0 for a rate that is not supported.
+/// Floats of memory that an [`Extractor`] of all groups for utterances of up to `max_frames` pitch frames (10 ms) needs; 0 for a rate that is
+/// not supported. [`Config::memory_len`] knows what fewer groups need.
 ///
 /// 39 floats per frame (15.6 kB per second) and a fixed part that depends on the rate.
 pub const fn memory_len(sample_rate: u32, max_frames: usize) -> usize {
-    match Geometry::new(sample_rate) {
-        Some(geometry) => Layout::new(&geometry, max_frames).total(),
-        None => 0,
+    Config {
+        sample_rate,
+        max_frames,
+        feature_set: FeatureSet::Emobase2010,
+        groups: FeatureGroups::ALL,
     }
+    .memory_len()
 }
 
 /// Streaming extractor of the 1582 features.
 ///
-/// All bulk memory is `M`: an array, a mutable slice, a `Vec` or a `Box` of at least [`memory_len`] floats, whatever their values.
+/// All bulk memory is `M`: an array, a mutable slice, a `Vec` or a `Box` of at least [`Config::memory_len`] floats, whatever their values.
 pub struct Extractor<M> {
     memory: M,
     state: State,
@@ -142,7 +163,7 @@ impl<M: AsRef<[f32]> + AsMut<[f32]>> Extractor<M> {
         self.state.frames.saturating_sub(1)
     }
 
-    /// Pitch frames with F0 > 0.
+    /// Pitch frames with F0 > 0; 0 where no pitch is computed ([`FeatureGroups::computes_pitch`]).
     pub fn voiced_frames(&self) -> usize {
         self.state.voiced
     }
@@ -152,7 +173,8 @@ impl<M: AsRef<[f32]> + AsMut<[f32]>> Extractor<M> {
         self.state.frames.saturating_sub(2)
     }
 
-    /// Row `row` of the smoothed low-level descriptors, in the order of [`lld_name`](crate::lld_name); `None` if it is not ready.
+    /// Row `row` of the smoothed low-level descriptors, in the order of [`lld_name`](crate::lld_name), 0 for those of groups that are not wanted;
+    /// `None` if it is not ready.
     ///
     /// Rows stay until [`reset`](Self::reset), so that a caller may read them after each push or all at the end.
     pub fn lld_row(&self, row: usize) -> Option<[f32; LLD_COUNT]> {
@@ -160,16 +182,17 @@ impl<M: AsRef<[f32]> + AsMut<[f32]>> Extractor<M> {
             return None;
         }
         let mut out = [0.0; LLD_COUNT];
-        for (o, contour) in out.iter_mut().zip(self.contours()?) {
-            *o = *contour.get(row)?;
+        for (c, contour) in self.contours()? {
+            *out.get_mut(c)? = *contour.get(row)?;
         }
         Some(out)
     }
 
-    /// The memory of the smoothed contours; the first rows of it are those of [`lld_row`](Self::lld_row).
-    pub(crate) fn contours(&self) -> Option<impl Iterator<Item = &[f32]>> {
+    /// The wanted columns of [`lld_row`](Self::lld_row), and the memory of each; its first rows are those of the column.
+    pub(crate) fn contours(&self) -> Option<impl Iterator<Item = (usize, &[f32])>> {
         let contours = self.memory.as_ref().get(self.state.layout.contours())?;
-        Some(contours.chunks_exact(self.state.config.max_frames))
+        let columns = contours.chunks_exact(self.state.config.max_frames);
+        Some(self.state.config.groups.contours().zip(columns))
     }
 }
 
@@ -193,7 +216,7 @@ impl Extractor<alloc::vec::Vec<f32>> {
     /// # Errors
     /// As [`new`](Self::new), and [`ConfigError::OutOfMemory`] where the allocator refuses.
     pub fn owned(config: Config) -> Result<Self, ConfigError> {
-        let needed = memory_len(config.sample_rate, config.max_frames);
+        let needed = config.memory_len();
         let mut memory = alloc::vec::Vec::new();
         memory
             .try_reserve_exact(needed)
@@ -210,7 +233,8 @@ struct State {
     layout: Layout,
     analysis: Analysis,
     pitch: PitchContour,
-    tracker: PeriodTracker,
+    /// `None` where jitter and shimmer are not wanted.
+    tracker: Option<PeriodTracker>,
     smooth_a: Smoother<STREAM_A>,
     smooth_b: Smoother<{ LLD_COUNT - STREAM_A }>,
     /// Absolute index of the first sample in the buffer, and samples in it.
@@ -232,16 +256,19 @@ impl State {
         if config.max_frames == 0 {
             return Err(ConfigError::MaxFrames);
         }
-        let layout = Layout::new(&geometry, config.max_frames);
+        let layout = Layout::new(&geometry, config.max_frames, config.groups);
         let given = memory.len();
         let mut regions = layout.split(memory).ok_or(ConfigError::Memory {
             needed: layout.total(),
             given,
         })?;
         Ok(Self {
-            analysis: Analysis::new(geometry, &mut regions.tables),
+            analysis: Analysis::new(geometry, config.groups, &mut regions.tables),
             pitch: PitchContour::new(config.feature_set.voicing_threshold()),
-            tracker: PeriodTracker::new(&geometry),
+            tracker: config
+                .groups
+                .contains(FeatureGroup::VoiceQuality)
+                .then(|| PeriodTracker::new(&geometry)),
             smooth_a: Smoother::new(),
             smooth_b: Smoother::new(),
             config,
@@ -259,7 +286,9 @@ impl State {
 
     fn reset(&mut self) {
         self.pitch = PitchContour::new(self.config.feature_set.voicing_threshold());
-        self.tracker.reset();
+        if let Some(tracker) = &mut self.tracker {
+            tracker.reset();
+        }
         self.smooth_a.reset();
         self.smooth_b.reset();
         (self.base, self.filled) = (0, 0);
@@ -289,12 +318,16 @@ impl State {
         let mut regions = self.layout.split(memory).ok_or(PushError::Memory)?;
         let room = self.capacity() - self.samples();
         let taken = room.min(samples.len() as u64) as usize;
+        let history = match self.tracker {
+            Some(_) => self.geometry.history,
+            None => 0,
+        };
         let mut rest = &samples[..taken];
         while !rest.is_empty() {
             if self.filled == regions.samples.len() {
                 let keep = self
                     .next_start()
-                    .saturating_sub(self.geometry.history as u64)
+                    .saturating_sub(history as u64)
                     .max(self.base);
                 let drop = ((keep - self.base) as usize).min(self.filled);
                 regions.samples.copy_within(drop..self.filled, 0);
@@ -325,11 +358,16 @@ impl State {
             ..
         } = regions;
         let samples = &samples[..self.filled];
+        let groups = self.config.groups;
         let mut store = |row: usize, first: usize, values: &[f32]| {
+            let wanted = groups.contours().skip_while(|&contour| contour < first);
             let columns = contours
                 .chunks_exact_mut(self.config.max_frames)
-                .skip(first);
-            for (column, &v) in columns.zip(values) {
+                .skip(groups.contours_before(first));
+            for (contour, column) in wanted.zip(columns) {
+                let Some(&v) = values.get(contour - first) else {
+                    break;
+                };
                 column[row] = v;
             }
         };
@@ -353,9 +391,10 @@ impl State {
                 low: &mut *scratch.re,
                 high: &mut *scratch.im,
             };
-            let quality = self
-                .tracker
-                .push(n, pitch.f0, samples, self.base, &mut bounds);
+            let quality = match &mut self.tracker {
+                Some(tracker) => tracker.push(n, pitch.f0, samples, self.base, &mut bounds),
+                None => VoiceQuality::default(),
+            };
             self.probe.mark(Stage::VoiceQuality);
             let row = [
                 pitch.envelope,
@@ -393,16 +432,17 @@ impl State {
         let pitch_frames = self.frames - 1;
         let rows = pitch_frames.saturating_sub(2).max(1);
         let relative = self.config.feature_set.relative_positions();
+        let groups = self.config.groups;
+        if groups != FeatureGroups::ALL {
+            out.fill(0.0);
+        }
         let (group1, rest) = out.split_at_mut(BLOCKS[2]);
         let (group2, turn) = rest.split_at_mut(BLOCKS[4] - BLOCKS[2]);
         let (group1, group1_delta) = group1.split_at_mut(BLOCKS[1]);
         let (group2, group2_delta) = group2.split_at_mut(BLOCKS[3] - BLOCKS[2]);
 
-        for (c, contour) in regions
-            .contours
-            .chunks_exact_mut(self.config.max_frames)
-            .enumerate()
-        {
+        let columns = regions.contours.chunks_exact_mut(self.config.max_frames);
+        for (c, contour) in groups.contours().zip(columns) {
             if c >= STREAM_A {
                 contour[pitch_frames - 1] = last[c - STREAM_A];
             }
@@ -421,7 +461,9 @@ impl State {
                 put_group2(c, group2_delta, z, relative);
             }
         }
-        turn.copy_from_slice(&[self.onsets as f32, pitch_frames as f32 * 0.01]);
+        if groups.contains(FeatureGroup::Pitch) {
+            turn.copy_from_slice(&[self.onsets as f32, pitch_frames as f32 * 0.01]);
+        }
         self.probe.mark(Stage::Functionals);
         match out.iter().position(|v| !v.is_finite()) {
             Some(index) => Err(FinishError::NotFinite { index }),

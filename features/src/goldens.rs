@@ -8,8 +8,9 @@ use std::path::Path;
 use std::string::ToString;
 use std::vec::Vec;
 
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, PitchSearch};
 use crate::frame::Geometry;
+use crate::groups::FeatureGroups;
 use crate::layout::Layout;
 use crate::names::GROUP1_CONTOURS;
 use crate::pitch::{Candidate, PitchContour};
@@ -32,10 +33,14 @@ fn trace(rate: u32, samples: &[f32]) -> Stages {
     let mut out = Stages::new();
     let mut put = |stage, row: &[f32]| out.entry(stage).or_default().push(row.to_vec());
     let g = Geometry::new(rate).expect("rate");
-    let layout = Layout::new(&g, 1);
+    let layout = Layout::new(&g, 1, FeatureGroups::ALL);
     let mut memory = vec![0.0; layout.total()];
     let mut regions = layout.split(&mut memory).expect("memory");
-    let analysis = Analysis::new(g, &mut regions.tables);
+    let analysis = Analysis::new(g, FeatureGroups::ALL, &mut regions.tables);
+    let mfcc_bank = &analysis.mfcc.as_ref().expect("wanted").bank;
+    let log_bank = analysis.log_bank.as_ref().expect("wanted");
+    let resampler = analysis.resampler.as_ref().expect("wanted");
+    let PitchSearch { fft, harmonics } = analysis.pitch.as_ref().expect("wanted");
     let (tables, scratch) = (&regions.tables, &mut regions.scratch);
     let mut probe = Probe::default();
     let frames = |length: usize| {
@@ -63,13 +68,11 @@ fn trace(rate: u32, samples: &[f32]) -> Stages {
         put("04", &packed);
         let mag = &scratch.mag[..g.bins_a()];
         put("05", mag);
-        put("06", &analysis.mfcc_bank.apply(tables.mfcc_weights, mag));
+        put("06", &mfcc_bank.apply(tables.mfcc_weights, mag));
         put("07", &values[1..16]);
-        put("08", &analysis.log_bank.apply(tables.log_weights, mag));
+        put("08", &log_bank.apply(tables.log_weights, mag));
         put("09", &values[16..24]);
-        let resampled = analysis
-            .resampler
-            .apply(tables.resample, re, im, scratch.data);
+        let resampled = resampler.apply(tables.resample, re, im, scratch.data);
         put("10", resampled);
         let coefficients = lpc::lpc(resampled);
         put("11", &coefficients);
@@ -89,14 +92,12 @@ fn trace(rate: u32, samples: &[f32]) -> Stages {
         let best = analysis.stream_b(frame, tables, scratch, &mut probe);
         let bins = g.bins_b();
         let (mut re, mut im, mut mag) = (vec![0.0; bins], vec![0.0; bins], vec![0.0; bins]);
-        analysis
-            .fft_b
-            .apply(tables.twiddles_b, &mut work, &mut re, &mut im, &mut mag);
+        fft.apply(tables.twiddles_b, &mut work, &mut re, &mut im, &mut mag);
         put("16", &mag);
         Spline::new(bins, tables.spline).apply(&mag, &mut im, &mut re, &mut work[..bins]);
         put("17", &work[..bins]);
-        analysis.harmonics.apply(&mut work, &mut mag);
-        let found = analysis.harmonics.candidates(&mag);
+        harmonics.apply(&mut work, &mut mag);
+        let found = harmonics.candidates(&mag);
         assert_eq!(found.first().copied().unwrap_or_default(), best);
         let mut list = [Candidate::default(); 3];
         list[..found.len()].copy_from_slice(&found);
@@ -142,7 +143,7 @@ fn contours(rate: u32, samples: &[f32]) -> Vec<Vec<f32>> {
     let contours: Vec<&[f32]> = extractor
         .contours()
         .expect("contours")
-        .map(|contour| &contour[..extractor.pitch_frames()])
+        .map(|(_, contour)| &contour[..extractor.pitch_frames()])
         .collect();
     let mut columns = Vec::new();
     for group in [&contours[..GROUP1_CONTOURS], &contours[GROUP1_CONTOURS..]] {

@@ -1,23 +1,27 @@
 //! How the caller's memory is divided.
 
-use crate::LLD_COUNT;
 use crate::fft::RealFft;
 use crate::frame::Geometry;
+use crate::groups::{FeatureGroup, FeatureGroups};
 use crate::resample::Resampler;
 use crate::{mfcc, spline};
 
-/// Lengths, in floats, of the parts of the memory.
+/// Lengths, in floats, of the parts of the memory; 0 for what the wanted groups do not need.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
-    frame_a: usize,
-    frame_b: usize,
-    bins_a: usize,
-    bins_b: usize,
-    samples: usize,
+    hamming: usize,
+    gauss: usize,
     twiddles_a: usize,
     twiddles_b: usize,
+    mfcc_weights: usize,
+    log_weights: usize,
+    dct: usize,
     resample: usize,
+    spline: usize,
     data: usize,
+    spectrum: usize,
+    samples: usize,
+    contours: usize,
     max_frames: usize,
 }
 
@@ -36,9 +40,9 @@ pub(crate) struct Tables<'a> {
 
 /// Working memory of a frame.
 pub(crate) struct Scratch<'a> {
-    /// As long as the longer FFT, or as the resampler needs.
+    /// As long as the longest FFT, or as the resampler needs.
     pub data: &'a mut [f32],
-    /// The other three: as long as the longer spectrum.
+    /// The other three: as long as the longest spectrum.
     pub re: &'a mut [f32],
     pub im: &'a mut [f32],
     pub mag: &'a mut [f32],
@@ -50,54 +54,79 @@ pub(crate) struct Regions<'a> {
     pub scratch: Scratch<'a>,
     /// The newest samples.
     pub samples: &'a mut [f32],
-    /// Smoothed contours, one after the other, `max_frames` each.
+    /// Smoothed contours of the wanted groups, one after the other, `max_frames` each.
     pub contours: &'a mut [f32],
     /// One contour's worth of scratch.
     pub sorted: &'a mut [f32],
 }
 
+/// `len` if it is needed.
+const fn only_if(needed: bool, len: usize) -> usize {
+    if needed { len } else { 0 }
+}
+
 impl Layout {
-    pub const fn new(geometry: &Geometry, max_frames: usize) -> Self {
+    pub const fn new(geometry: &Geometry, max_frames: usize, groups: FeatureGroups) -> Self {
+        let (a, b) = (groups.spectrum_a(), groups.computes_pitch());
+        let mfcc = groups.contains(FeatureGroup::Mfcc);
+        let log_mel = groups.contains(FeatureGroup::LogMel);
+        let lsp = groups.contains(FeatureGroup::Lsp);
+        let resampler = Resampler::new(geometry);
+        // what belongs to the 60-ms frame is never the shorter one
+        let (fft, spectrum) = if b {
+            (geometry.fft_b, geometry.bins_b())
+        } else {
+            (only_if(a, geometry.fft_a), only_if(a, geometry.bins_a()))
+        };
+        let history = only_if(
+            groups.contains(FeatureGroup::VoiceQuality),
+            geometry.history,
+        );
         Self {
-            frame_a: geometry.frame_a,
-            frame_b: geometry.frame_b,
-            bins_a: geometry.bins_a(),
-            bins_b: geometry.bins_b(),
-            samples: geometry.history + geometry.frame_b + geometry.hop,
-            twiddles_a: RealFft::table_len(geometry.fft_a),
-            twiddles_b: RealFft::table_len(geometry.fft_b),
-            resample: Resampler::new(geometry).table_len(),
-            data: Resampler::new(geometry).scratch_len(geometry.fft_b),
+            hamming: only_if(a, geometry.frame_a),
+            gauss: only_if(b, geometry.frame_b),
+            twiddles_a: only_if(a, RealFft::table_len(geometry.fft_a)),
+            twiddles_b: only_if(b, RealFft::table_len(geometry.fft_b)),
+            mfcc_weights: only_if(mfcc, geometry.bins_a()),
+            log_weights: only_if(log_mel, geometry.bins_a()),
+            dct: only_if(mfcc, mfcc::TABLE_LEN),
+            resample: only_if(lsp, resampler.table_len()),
+            spline: only_if(b, spline::TABLE_ROWS * geometry.bins_b()),
+            data: if lsp { resampler.scratch_len(fft) } else { fft },
+            spectrum,
+            samples: history + geometry.frame_b + geometry.hop,
+            contours: groups.contour_count(),
             max_frames,
         }
     }
 
     /// Floats that do not depend on the length of the utterance.
     const fn fixed(&self) -> usize {
-        self.frame_a
-            + self.frame_b
+        self.hamming
+            + self.gauss
             + self.twiddles_a
             + self.twiddles_b
-            + 2 * self.bins_a
-            + mfcc::TABLE_LEN
+            + self.mfcc_weights
+            + self.log_weights
+            + self.dct
             + self.resample
-            + spline::TABLE_ROWS * self.bins_b
+            + self.spline
             + self.data
-            + 3 * self.bins_b
+            + 3 * self.spectrum
             + self.samples
     }
 
     /// Floats in all.
     pub const fn total(&self) -> usize {
         self.max_frames
-            .saturating_mul(LLD_COUNT + 1)
+            .saturating_mul(self.contours + 1)
             .saturating_add(self.fixed())
     }
 
     /// Where the contours lie.
     pub const fn contours(&self) -> core::ops::Range<usize> {
         let start = self.fixed();
-        start..start.saturating_add(self.max_frames.saturating_mul(LLD_COUNT))
+        start..start.saturating_add(self.max_frames.saturating_mul(self.contours))
     }
 
     /// Divides `memory`; `None` if it is too short.
@@ -106,24 +135,24 @@ impl Layout {
         let mut take = |len: usize| -> Option<&'a mut [f32]> { rest.split_off_mut(..len) };
         Some(Regions {
             tables: Tables {
-                hamming: take(self.frame_a)?,
-                gauss: take(self.frame_b)?,
+                hamming: take(self.hamming)?,
+                gauss: take(self.gauss)?,
                 twiddles_a: take(self.twiddles_a)?,
                 twiddles_b: take(self.twiddles_b)?,
-                mfcc_weights: take(self.bins_a)?,
-                log_weights: take(self.bins_a)?,
-                dct: take(mfcc::TABLE_LEN)?,
+                mfcc_weights: take(self.mfcc_weights)?,
+                log_weights: take(self.log_weights)?,
+                dct: take(self.dct)?,
                 resample: take(self.resample)?,
-                spline: take(spline::TABLE_ROWS * self.bins_b)?,
+                spline: take(self.spline)?,
             },
             scratch: Scratch {
                 data: take(self.data)?,
-                re: take(self.bins_b)?,
-                im: take(self.bins_b)?,
-                mag: take(self.bins_b)?,
+                re: take(self.spectrum)?,
+                im: take(self.spectrum)?,
+                mag: take(self.spectrum)?,
             },
             samples: take(self.samples)?,
-            contours: take(self.max_frames.checked_mul(LLD_COUNT)?)?,
+            contours: take(self.max_frames.checked_mul(self.contours)?)?,
             sorted: take(self.max_frames)?,
         })
     }

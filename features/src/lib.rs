@@ -32,9 +32,9 @@
 //! From a stream, in static memory, with the low-level descriptors as they are ready:
 //!
 //! ```
-//! use ser_features::{Config, Extractor, FeatureSet, Features, memory_len};
+//! use ser_features::{Config, Extractor, FeatureGroups, FeatureSet, Features, memory_len};
 //!
-//! let config = Config { sample_rate: 16_000, max_frames: 200, feature_set: FeatureSet::Emobase2010 };
+//! let config = Config { sample_rate: 16_000, max_frames: 200, feature_set: FeatureSet::Emobase2010, groups: FeatureGroups::ALL };
 //! let mut memory = [0.0; memory_len(16_000, 200)]; // on a microcontroller: a static
 //! let mut extractor = Extractor::new(config, &mut memory)?;
 //! let mut row = 0;
@@ -133,6 +133,7 @@ mod frame;
 mod functionals;
 #[cfg(all(test, feature = "std"))]
 mod goldens;
+mod groups;
 mod lanes;
 mod layout;
 mod loudness;
@@ -159,6 +160,7 @@ pub use error::{ConfigError, FinishError, PushError};
 pub use extractor::{Config, Extractor, memory_len};
 pub use features::Features;
 pub use frame::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
+pub use groups::{FeatureGroup, FeatureGroups};
 #[cfg(feature = "alloc")]
 pub use names::feature_names;
 pub use names::{FeatureName, FeatureSet, LldName, feature_name, lld_name};

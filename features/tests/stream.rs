@@ -5,7 +5,8 @@ mod common;
 
 use proptest::prelude::*;
 use ser_features::{
-    Config, ConfigError, Extractor, FeatureSet, Features, FinishError, PushError, memory_len,
+    Config, ConfigError, Extractor, FeatureGroups, FeatureSet, Features, FinishError, PushError,
+    memory_len,
 };
 
 const SET: FeatureSet = FeatureSet::Emobase2010;
@@ -57,7 +58,7 @@ proptest! {
             0..9000,
         ),
     ) {
-        let mut extractor = Extractor::owned(Config { sample_rate: rate, max_frames: 20, feature_set: SET }).unwrap();
+        let mut extractor = Extractor::owned(Config { sample_rate: rate, max_frames: 20, feature_set: SET, groups: FeatureGroups::ALL }).unwrap();
         for chunk in samples.chunks(777) {
             match extractor.push(chunk) {
                 Ok(()) => {}
@@ -82,6 +83,7 @@ fn too_long_keeps_what_was_measured() {
         sample_rate: rate,
         max_frames: 10,
         feature_set: SET,
+        groups: FeatureGroups::ALL,
     })
     .unwrap();
     let Err(PushError::Full { taken }) = short.push_i16(&samples) else {
@@ -108,6 +110,7 @@ fn bad_configurations_and_samples_are_named() {
         sample_rate: 16_000,
         max_frames: 10,
         feature_set: SET,
+        groups: FeatureGroups::ALL,
     };
     let error = |c: Config, len: usize| Extractor::new(c, vec![0.0; len]).err();
     assert_eq!(

@@ -8,8 +8,8 @@ use std::ffi::{c_char, c_int};
 use std::slice;
 
 use ser_features::{
-    Config, Extractor, FEATURE_COUNT, FeatureSet, Features, FinishError, LLD_COUNT, PushError,
-    feature_name,
+    Config, Extractor, FEATURE_COUNT, FeatureGroups, FeatureSet, Features, FinishError, LLD_COUNT,
+    PushError, feature_name,
 };
 
 const OK: c_int = 0;
@@ -61,6 +61,7 @@ pub unsafe extern "C" fn ser_extractor_new(
         sample_rate,
         max_frames,
         feature_set,
+        groups: FeatureGroups::ALL,
     }) {
         Ok(extractor) => {
             *out = Box::into_raw(Box::new(ser_extractor(extractor)));

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ser_features::{Config, Extractor, FeatureSet, Features, FinishError, PushError};
+use ser_features::{Config, Extractor, FeatureGroup, FeatureGroups, FeatureSet, Features, FinishError, PushError};
 
 fuzz_target!(|data: &[u8]| {
     let Some((&[rate_low, rate_high, set, frames, chunk, kind], body)) = data.split_first_chunk::<6>() else { return };
@@ -11,6 +11,7 @@ fuzz_target!(|data: &[u8]| {
         sample_rate: 6_000 + u32::from(u16::from_le_bytes([rate_low, rate_high])) * 3 / 2,
         max_frames: usize::from(frames % 40),
         feature_set: FeatureSet::ALL[usize::from(set % 2)],
+        groups: FeatureGroup::ALL.into_iter().filter(|&group| set >> (1 + group as u8) & 1 == 0).fold(FeatureGroups::NONE, FeatureGroups::with),
     };
     let Ok(mut extractor) = Extractor::owned(config) else { return };
     let mut features = Features::zeroed();

@@ -6,7 +6,7 @@
 
 use core::fmt::{self, Write};
 
-use ser_features::{Config, Extractor, FeatureSet, Features, memory_len};
+use ser_features::{Config, Extractor, FeatureGroups, FeatureSet, Features, memory_len};
 
 include!(concat!(env!("OUT_DIR"), "/recordings.rs"));
 
@@ -57,6 +57,7 @@ fn run<W: Write>(
                 sample_rate: rate,
                 max_frames: MAX_FRAMES,
                 feature_set: FeatureSet::Emobase2010,
+                groups: FeatureGroups::ALL,
             };
             if rate != own_rate && name != "sh_300ms" {
                 continue;
