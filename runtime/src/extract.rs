@@ -47,7 +47,7 @@ pub fn extract_features(pcm: &Pcm, set: FeatureSet) -> Result<Extracted, Extract
     let (pitch_frames, voiced_frames) = (extractor.pitch_frames(), extractor.voiced_frames());
     Ok(Extracted {
         features,
-        quality: meter.quality(pcm.sample_rate, pitch_frames, voiced_frames),
+        quality: meter.quality(pcm.sample_rate, pitch_frames, Some(voiced_frames)),
         pitch_frames,
         voiced_frames,
     })

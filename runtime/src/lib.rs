@@ -68,7 +68,7 @@
 //!
 //! | feature | adds | needs |
 //! |---|---|---|
-//! | none | [`engine::Engine`], [`engine::static_model`], [`recognizer`], [`live`], [`segment`], [`adapt`], [`resample`], [`pcm`], [`quality`], [`prediction`]; memory is the caller's | `core` |
+//! | none | [`engine::Engine`], [`engine::static_model`], [`recognizer`], [`live`], [`segment`], [`adapt`], [`resample`], [`pcm`], [`quality`], [`prediction`], [`footprint`]; memory is the caller's | `core` |
 //! | `alloc` | `normalise`, recognisers and predictions that own their memory, the writer of flat model files | `alloc` |
 //! | `std` | `audio`, `bundle`, `extract`, `model` | an operating system |
 //! | `tract` (default) | the bundle's ONNX graphs in pure Rust | |
@@ -91,6 +91,7 @@ mod crc32;
 pub mod engine;
 #[cfg(feature = "std")]
 pub mod extract;
+pub mod footprint;
 pub mod live;
 #[cfg(feature = "std")]
 pub mod model;

@@ -23,7 +23,7 @@ pub struct Quality {
     pub silent: bool,
     /// More than [`CLIPPED_FRACTION`] of the samples at full scale.
     pub clipped: bool,
-    /// Less than [`VOICED_FRACTION`] of the pitch frames voiced.
+    /// Less than [`VOICED_FRACTION`] of the pitch frames voiced; not flagged where no pitch is computed.
     pub unvoiced: bool,
     /// Largest magnitude of a sample; 1 is full scale.
     pub peak: f32,
@@ -31,8 +31,8 @@ pub struct Quality {
     pub rms_dbfs: f32,
     /// Share of samples of magnitude [`CLIP_LEVEL`] or more, 0 to 1.
     pub clipped_fraction: f32,
-    /// Share of pitch frames that are voiced, 0 to 1.
-    pub voiced_fraction: f32,
+    /// Share of pitch frames that are voiced, 0 to 1; `None` where the model reads nothing of the pitch, so that it is not computed.
+    pub voiced_fraction: Option<f32>,
 }
 
 impl Quality {
@@ -78,8 +78,14 @@ impl QualityMeter {
         self.samples
     }
 
-    /// The verdict on what was heard, given its rate in Hz and the extractor's count of pitch frames.
-    pub fn quality(&self, sample_rate: u32, pitch_frames: usize, voiced_frames: usize) -> Quality {
+    /// The verdict on what was heard, given its rate in Hz and the extractor's count of pitch frames, and of voiced ones where the pitch
+    /// was computed.
+    pub fn quality(
+        &self,
+        sample_rate: u32,
+        pitch_frames: usize,
+        voiced_frames: Option<usize>,
+    ) -> Quality {
         let share = |part: f64, whole: f64| {
             if whole > 0.0 {
                 (part / whole) as f32
@@ -95,12 +101,12 @@ impl QualityMeter {
         // 10·log10 of the mean square; the logarithm of 0 is -inf, which the floor takes up.
         let rms_dbfs = ((10.0 * libm::log10(mean_square)) as f32).max(FLOOR_DBFS);
         let clipped_fraction = share(self.clipped as f64, self.samples as f64);
-        let voiced_fraction = share(voiced_frames as f64, pitch_frames as f64);
+        let voiced_fraction = voiced_frames.map(|voiced| share(voiced as f64, pitch_frames as f64));
         Quality {
             too_short: (self.samples as f64) < f64::from(TOO_SHORT_S) * f64::from(sample_rate),
             silent: rms_dbfs < SILENT_DBFS,
             clipped: clipped_fraction > CLIPPED_FRACTION,
-            unvoiced: voiced_fraction < VOICED_FRACTION,
+            unvoiced: voiced_fraction.is_some_and(|share| share < VOICED_FRACTION),
             peak: self.peak,
             rms_dbfs,
             clipped_fraction,
@@ -122,7 +128,7 @@ mod tests {
     #[test]
     fn a_square_wave_of_half_scale_is_six_decibels_down() {
         let wave: [f32; 16_000] = core::array::from_fn(|i| if i % 100 < 50 { 0.5 } else { -0.5 });
-        let quality = heard(&wave).quality(16_000, 100, 60);
+        let quality = heard(&wave).quality(16_000, 100, Some(60));
         assert!((quality.rms_dbfs + 6.0206).abs() < 1e-3, "{quality:?}");
         assert_eq!(
             (
@@ -130,29 +136,31 @@ mod tests {
                 quality.clipped_fraction,
                 quality.voiced_fraction
             ),
-            (0.5, 0.0, 0.6)
+            (0.5, 0.0, Some(0.6))
         );
         assert!(quality.is_good());
     }
 
     #[test]
     fn each_flag_has_its_cause() {
-        let silence = heard(&[0.0; 16_000]).quality(16_000, 100, 0);
+        let silence = heard(&[0.0; 16_000]).quality(16_000, 100, Some(0));
         assert!(silence.silent && silence.unvoiced && !silence.clipped && !silence.too_short);
         assert_eq!(silence.rms_dbfs, FLOOR_DBFS);
         let clipped = heard(&core::array::from_fn::<f32, 16_000, _>(|i| {
             if i < 17 { -1.0 } else { 0.1 }
         }))
-        .quality(16_000, 100, 50);
+        .quality(16_000, 100, Some(50));
         assert!(clipped.clipped && !clipped.silent && clipped.peak == 1.0);
         let one_peak = heard(&core::array::from_fn::<f32, 16_000, _>(|i| {
             if i < 16 { 1.0 } else { 0.1 }
         }))
-        .quality(16_000, 100, 50);
+        .quality(16_000, 100, Some(50));
         assert!(!one_peak.clipped);
-        let short = heard(&[0.1; 7_999]).quality(16_000, 10, 9);
-        assert!(short.too_short && !heard(&[0.1; 8_000]).quality(16_000, 10, 9).too_short);
-        assert!(heard(&[]).quality(16_000, 0, 0).silent);
+        let short = heard(&[0.1; 7_999]).quality(16_000, 10, Some(9));
+        assert!(short.too_short && !heard(&[0.1; 8_000]).quality(16_000, 10, Some(9)).too_short);
+        assert!(heard(&[]).quality(16_000, 0, Some(0)).silent);
+        let unknown = heard(&[0.1; 8_000]).quality(16_000, 10, None);
+        assert!(unknown.is_good() && unknown.voiced_fraction.is_none());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
-use ser_features::{Config, ConfigError, Extractor, Features, FinishError, PushError};
+use ser_features::{Config, ConfigError, Extractor, FeatureGroups, Features, FinishError, PushError};
 
 use crate::adapt::Adapt;
 use crate::engine::{Engine, EngineError};
@@ -53,6 +53,14 @@ pub enum RecognizerError {
         /// Features that the extractor gives.
         expected: usize,
     },
+    /// The configuration leaves out what the model reads.
+    #[error(
+        "the model reads features of the groups {missing}, which the configuration leaves out"
+    )]
+    Groups {
+        /// What is missing.
+        missing: FeatureGroups,
+    },
     /// The scratch memory is too small.
     #[error("{found} floats of scratch memory, {needed} are needed")]
     Scratch {
@@ -74,6 +82,11 @@ pub fn scratch_len(engine: &impl Engine) -> usize {
     engine.code_len() + engine.label_count()
 }
 
+/// `config` for the groups alone that `engine` reads.
+fn narrowed(config: Config, engine: &impl Engine) -> Config {
+    config.with_groups(config.groups.intersection(engine.groups()))
+}
+
 #[cfg(feature = "alloc")]
 impl<E: Engine> OwnedRecognizer<E> {
     /// A recogniser that owns its memory; see [`Recognizer::new`].
@@ -82,8 +95,7 @@ impl<E: Engine> OwnedRecognizer<E> {
     /// As [`Recognizer::new`].
     pub fn owned(config: Config, engine: E, temperature: f32) -> Result<Self, RecognizerError> {
         // The extractor's own constructor refuses a rate for which no memory length is known.
-        let memory =
-            alloc::vec![0.0; ser_features::memory_len(config.sample_rate, config.max_frames)];
+        let memory = alloc::vec![0.0; narrowed(config, &engine).memory_len()];
         let scratch = alloc::vec![0.0; scratch_len(&engine)];
         Self::new(config, engine, temperature, memory, scratch)
     }
@@ -95,11 +107,12 @@ where
     M: AsRef<[f32]> + AsMut<[f32]>,
     S: AsMut<[f32]>,
 {
-    /// A recogniser of utterances of up to `config.max_frames` frames of 10 ms. `memory` has at least
-    /// [`ser_features::memory_len`] floats, `scratch` at least [`scratch_len`]; `temperature` divides the logits.
+    /// A recogniser of utterances of up to `config.max_frames` frames of 10 ms. Only groups of features that the model reads
+    /// ([`Engine::groups`]) are computed: `memory` has at least [`Config::memory_len`] floats of the configuration
+    /// [`with`](Config::with_groups) those. `scratch` has at least [`scratch_len`]; `temperature` divides the logits.
     ///
     /// # Errors
-    /// [`RecognizerError::Config`], [`RecognizerError::FeatureCount`], [`RecognizerError::Scratch`], [`RecognizerError::Temperature`].
+    /// [`RecognizerError::Config`], [`RecognizerError::FeatureCount`], [`RecognizerError::Groups`], [`RecognizerError::Scratch`], [`RecognizerError::Temperature`].
     pub fn new(
         config: Config,
         engine: E,
@@ -114,6 +127,10 @@ where
                 expected,
             });
         }
+        let missing = engine.groups().difference(config.groups);
+        if !missing.is_empty() {
+            return Err(RecognizerError::Groups { missing });
+        }
         let (found, needed) = (scratch.as_mut().len(), scratch_len(&engine));
         if found < needed {
             return Err(RecognizerError::Scratch { found, needed });
@@ -121,7 +138,7 @@ where
         if !(temperature.is_finite() && temperature > 0.0) {
             return Err(RecognizerError::Temperature { temperature });
         }
-        let extractor = Extractor::new(config, memory)?;
+        let extractor = Extractor::new(narrowed(config, &engine), memory)?;
         Ok(Self {
             extractor,
             engine,
@@ -191,12 +208,17 @@ where
         learn: bool,
     ) -> Result<Outcome<'_>, RecognizerError> {
         self.extractor.finish(&mut self.features)?;
-        let rate = self.extractor.config().sample_rate;
-        let quality = self.meter.quality(
-            rate,
-            self.extractor.pitch_frames(),
-            self.extractor.voiced_frames(),
-        );
+        let Config {
+            sample_rate: rate,
+            groups,
+            ..
+        } = self.extractor.config();
+        let voiced = groups
+            .computes_pitch()
+            .then(|| self.extractor.voiced_frames());
+        let quality = self
+            .meter
+            .quality(rate, self.extractor.pitch_frames(), voiced);
         let (code_len, labels) = (self.engine.code_len(), self.engine.label_count());
         let scratch = self.scratch.as_mut();
         let too_small = RecognizerError::Scratch {
@@ -234,7 +256,7 @@ where
         self.extractor.config()
     }
 
-    /// The features behind the last successful [`finish`](Self::finish); all 0 before it.
+    /// The features behind the last successful [`finish`](Self::finish), 0 for those of groups that the model does not read; all 0 before it.
     pub fn features(&self) -> &Features {
         &self.features
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ser_features::{EXTRACTOR_VERSION, FEATURE_COUNT, FeatureSet, feature_names};
+use ser_features::{EXTRACTOR_VERSION, FEATURE_COUNT, FeatureGroups, FeatureSet, feature_names};
 use serde::{Deserialize, Serialize};
 
 use super::names::names_sha256;
@@ -223,6 +223,15 @@ impl Manifest {
         };
         let known = self.sample_rates.iter().copied();
         known.min_by(by_distance).unwrap_or(rate)
+    }
+
+    /// Groups of features that the encoder reads: those with a feature whose scale in the normaliser is not 0. All for features made elsewhere.
+    pub fn groups(&self) -> FeatureGroups {
+        if self.built_in_features().is_none() {
+            return FeatureGroups::ALL;
+        }
+        let scale = self.normaliser.scale.iter().enumerate();
+        FeatureGroups::of_features(scale.filter_map(|(i, &scale)| (scale != 0.0).then_some(i)))
     }
 
     /// Names of the features in order.

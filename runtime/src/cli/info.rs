@@ -7,6 +7,8 @@ use clap::Args;
 
 use super::CliError;
 use crate::bundle::{Bundle, Manifest};
+use crate::engine::static_model::{INT8_FILE, OwnedStaticEngine, Precision};
+use crate::footprint::{CODE_BYTES, Footprint, STACK_BYTES};
 use crate::normalise::NormaliserKind;
 
 /// Print what a bundle says about itself.
@@ -29,6 +31,7 @@ impl Info {
             writeln!(out)?;
         } else {
             summary(&bundle.manifest, out)?;
+            device(&bundle, out)?;
         }
         Ok(())
     }
@@ -117,6 +120,48 @@ fn summary(manifest: &Manifest, out: &mut impl Write) -> io::Result<()> {
         row(
             "file",
             format!("{name}, {} bytes, SHA-256 {}", info.bytes, info.sha256),
+        )?;
+    }
+    Ok(())
+}
+
+/// Length of the utterances for which [`device`] states memory, in seconds.
+const UTTERANCE_S: f64 = 5.0;
+
+/// What the int8 file takes of a microcontroller, where there is one and its features can be extracted.
+fn device(bundle: &Bundle, out: &mut impl Write) -> Result<(), CliError> {
+    let Some(file) = bundle.manifest.files.get(INT8_FILE) else {
+        return Ok(());
+    };
+    let engine =
+        OwnedStaticEngine::load(bundle, Precision::Int8).map_err(crate::model::ModelError::from)?;
+    let model = engine.model().map_err(|e| io::Error::other(e.to_string()))?;
+    if model.built_in_features().is_none() {
+        return Ok(());
+    }
+    writeln!(out, "{:<14} {}", "computes", model.groups())?;
+    let bytes = usize::try_from(file.bytes).unwrap_or(usize::MAX);
+    for &rate in &bundle.manifest.sample_rates {
+        let Some(footprint) = Footprint::new(&model, bytes, rate, UTTERANCE_S) else {
+            continue;
+        };
+        let Footprint {
+            model,
+            extractor,
+            scratch,
+        } = footprint;
+        let kb = |bytes: usize| format!("{:.1} kB", bytes as f64 / 1e3);
+        writeln!(
+            out,
+            "{:<14} flash {} (model {} and {} for code); RAM {} (features {}, engine {} and {} for the stack) for {UTTERANCE_S} s at {rate} Hz",
+            "on a device",
+            kb(footprint.flash()),
+            kb(model),
+            kb(CODE_BYTES),
+            kb(footprint.ram()),
+            kb(extractor),
+            kb(scratch),
+            kb(STACK_BYTES),
         )?;
     }
     Ok(())

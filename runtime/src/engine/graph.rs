@@ -1,5 +1,7 @@
 //! What the ONNX engines have in common: two graphs behind one [`Engine`], and which outputs of which graph.
 
+use ser_features::FeatureGroups;
+
 use super::{Engine, EngineError, LoadError, check_finite, check_width};
 use crate::bundle::{Bundle, ClassifierInfo, EncoderInfo};
 use crate::prediction::softmax;
@@ -111,6 +113,7 @@ pub struct OnnxEngine<G> {
     feature_count: usize,
     code_len: usize,
     label_count: usize,
+    groups: FeatureGroups,
 }
 
 impl<G: Graph> OnnxEngine<G> {
@@ -127,6 +130,7 @@ impl<G: Graph> OnnxEngine<G> {
             feature_count: encoder.input.width,
             code_len: classifier.input.width,
             label_count: bundle.manifest.classifier.output_dim,
+            groups: bundle.manifest.groups(),
         };
         let code = test_code(engine.code_len);
         let mut logits = vec![0.0; engine.label_count];
@@ -136,7 +140,34 @@ impl<G: Graph> OnnxEngine<G> {
             .run(&code, &mut [&mut logits, &mut probabilities]);
         run.map_err(|error| classifier.refused(error))?;
         check_calibration(bundle, logits, &probabilities)?;
+        engine.check_groups(bundle, &encoder)?;
         Ok(engine)
+    }
+
+    /// Refuses an encoder that reads a feature of a group that it does not read according to the manifest.
+    fn check_groups(&mut self, bundle: &Bundle, encoder: &GraphSpec<'_>) -> Result<(), LoadError> {
+        if self.groups == FeatureGroups::ALL {
+            return Ok(());
+        }
+        let mut code_of = |row: &[f32]| {
+            let mut code = vec![0.0; self.code_len];
+            let run = self.encoder.run(row, &mut [&mut code]);
+            run.map_err(|error| encoder.refused(error)).map(|()| code)
+        };
+        let mut row = bundle.manifest.normaliser.offset.clone();
+        let without = code_of(&row)?;
+        for (index, value) in row.iter_mut().enumerate() {
+            if !self.groups.contains_feature(index) {
+                *value += 1.0 + value.abs();
+            }
+        }
+        if code_of(&row)? == without {
+            return Ok(());
+        }
+        let left_out = FeatureGroups::ALL.difference(self.groups);
+        Err(encoder.refused(format!(
+            "reads features of the groups {left_out}, whose scale in the manifest is 0; export it again"
+        )))
     }
 }
 
@@ -151,6 +182,10 @@ impl<G: Graph> Engine for OnnxEngine<G> {
 
     fn label_count(&self) -> usize {
         self.label_count
+    }
+
+    fn groups(&self) -> FeatureGroups {
+        self.groups
     }
 
     fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {

@@ -17,6 +17,8 @@ pub use graph::{Graph, GraphOutput, GraphSpec, OnnxEngine};
 pub use load::LoadError;
 pub use shared::SharedEngine;
 
+use ser_features::FeatureGroups;
+
 /// Encoder and classifier of one model. Needs neither a heap nor an operating system.
 pub trait Engine {
     /// Features that the encoder reads.
@@ -27,6 +29,11 @@ pub trait Engine {
 
     /// Labels that the classifier tells apart.
     fn label_count(&self) -> usize;
+
+    /// Groups of features that the encoder reads; a [`Recognizer`](crate::recognizer::Recognizer) leaves the others at 0 without computing them.
+    fn groups(&self) -> FeatureGroups {
+        FeatureGroups::ALL
+    }
 
     /// Raw (not normalised) features to a code; the normaliser is part of the encoder.
     ///
@@ -54,6 +61,10 @@ impl<E: Engine + ?Sized> Engine for &mut E {
 
     fn label_count(&self) -> usize {
         (**self).label_count()
+    }
+
+    fn groups(&self) -> FeatureGroups {
+        (**self).groups()
     }
 
     fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {

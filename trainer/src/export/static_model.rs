@@ -6,6 +6,7 @@ use ser_runtime::engine::static_model::{
     StaticModelError, input_ranges,
 };
 use ser_runtime::engine::{Engine, EngineError};
+use ser_runtime::normalise::Normaliser;
 use ser_runtime::prediction::{argmax, softmax};
 
 use crate::metrics::Confusion;
@@ -96,20 +97,46 @@ struct About<'a> {
 
 impl About<'_> {
     fn parts(self, model: &TrainedModel) -> FlatModel {
+        let mut encoder: Vec<Dense> = model.encoder.iter().map(dense).collect();
+        let mut normaliser = model.normaliser.clone();
+        let selection = encoder
+            .first_mut()
+            .and_then(|first| select(first, &mut normaliser));
         FlatModel {
             bundle_id: self.bundle_id,
             feature_set: self.feature_set.to_owned(),
             extractor_version: self.extractor_version.to_owned(),
             names_sha256: self.names_sha256,
             feature_count: model.width(),
-            selection: None,
-            normaliser: model.normaliser.clone(),
-            encoder: model.encoder.iter().map(dense).collect(),
+            selection,
+            normaliser,
+            encoder,
             classifier: model.classifier.iter().map(dense).collect(),
             labels: model.labels.clone(),
             temperature: self.temperature,
         }
     }
+}
+
+/// Leaves out the columns whose scale is 0, which are 0 for every recording: neither their weights are stored nor are they computed. Gives the indices
+/// of the others, or `None` where all columns (or none, which the format does not know) are read.
+fn select(first: &mut Dense, normaliser: &mut Normaliser) -> Option<Vec<u32>> {
+    let all = normaliser.width();
+    let kept: Vec<usize> = (0..all).filter(|&i| normaliser.scale[i] != 0.0).collect();
+    if kept.is_empty() || kept.len() == all {
+        return None;
+    }
+    let selection = kept.iter().map(|&i| u32::try_from(i).ok());
+    let selection = selection.collect::<Option<_>>()?;
+    let keep = |values: &[f32]| kept.iter().map(|&i| values[i]).collect();
+    normaliser.offset = keep(&normaliser.offset);
+    normaliser.scale = keep(&normaliser.scale);
+    let rows = kept
+        .iter()
+        .flat_map(|&i| &first.weight[i * first.outputs..(i + 1) * first.outputs]);
+    first.weight = rows.copied().collect();
+    first.inputs = kept.len();
+    Some(selection)
 }
 
 fn dense(layer: &DenseLayer) -> Dense {

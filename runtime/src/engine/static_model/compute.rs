@@ -1,5 +1,7 @@
 //! The engine: normaliser and layers over borrowed weights.
 
+use ser_features::FeatureGroups;
+
 use super::kernel;
 use super::layer::{Layer, Weights, activation_limit};
 use super::{Precision, StaticModel, StaticModelError};
@@ -50,6 +52,10 @@ impl<S: AsMut<[f32]>> Engine for StaticEngine<'_, S> {
 
     fn label_count(&self) -> usize {
         self.model.label_count()
+    }
+
+    fn groups(&self) -> FeatureGroups {
+        self.model.groups()
     }
 
     /// Of features that the model does not read ([`StaticModel::selection`]) nothing is asked.

@@ -88,7 +88,7 @@ pub use owned::{F32_FILE, INT8_FILE, OwnedStaticEngine};
 #[cfg(feature = "alloc")]
 pub use write::{Dense, FlatModel, input_ranges};
 
-use ser_features::{EXTRACTOR_VERSION, FeatureSet};
+use ser_features::{EXTRACTOR_VERSION, FeatureGroups, FeatureSet};
 
 use format::{CRC_FROM, Cursor, HEADER_LEN, ID_LEN};
 use layer::Layer;
@@ -351,6 +351,15 @@ impl<'a> StaticModel<'a> {
     pub fn selection(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
         let selection = self.selection;
         (0..self.offset.len()).map(move |i| selection.get(i).map_or(i, |&index| index as usize))
+    }
+
+    /// Groups of features that the model reads: those with a selected feature whose scale is not 0. All for a feature set that is not built in.
+    pub fn groups(&self) -> FeatureGroups {
+        if self.built_in_features().is_none() {
+            return FeatureGroups::ALL;
+        }
+        let read = self.selection().zip(self.scale);
+        FeatureGroups::of_features(read.filter_map(|(i, &scale)| (scale != 0.0).then_some(i)))
     }
 
     /// Elements of the code.

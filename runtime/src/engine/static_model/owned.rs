@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ser_features::FeatureGroups;
+
 use super::compute::{classify, encode};
 use super::{AlignedBytes, Precision, StaticModel};
 use crate::bundle::Bundle;
@@ -24,6 +26,7 @@ pub struct OwnedStaticEngine {
     feature_count: usize,
     code_len: usize,
     label_count: usize,
+    groups: FeatureGroups,
 }
 
 impl OwnedStaticEngine {
@@ -36,6 +39,7 @@ impl OwnedStaticEngine {
         let model = StaticModel::from_bytes(file.as_slice())?;
         let (feature_count, code_len) = (model.feature_count(), model.code_len());
         let (label_count, scratch) = (model.label_count(), model.scratch_len());
+        let groups = model.groups();
         drop(model);
         Ok(Self {
             file: Arc::new(file),
@@ -43,6 +47,7 @@ impl OwnedStaticEngine {
             feature_count,
             code_len,
             label_count,
+            groups,
         })
     }
 
@@ -133,6 +138,10 @@ impl Engine for OwnedStaticEngine {
 
     fn label_count(&self) -> usize {
         self.label_count
+    }
+
+    fn groups(&self) -> FeatureGroups {
+        self.groups
     }
 
     fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {
