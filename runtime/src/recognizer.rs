@@ -3,7 +3,9 @@
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
-use ser_features::{Config, ConfigError, Extractor, FeatureGroups, Features, FinishError, PushError};
+use ser_features::{
+    Config, ConfigError, Extractor, FeatureGroups, Features, FinishError, PushError,
+};
 
 use crate::adapt::Adapt;
 use crate::engine::{Engine, EngineError};
@@ -54,9 +56,7 @@ pub enum RecognizerError {
         expected: usize,
     },
     /// The configuration leaves out what the model reads.
-    #[error(
-        "the model reads features of the groups {missing}, which the configuration leaves out"
-    )]
+    #[error("the model reads features of the groups {missing}, which the configuration leaves out")]
     Groups {
         /// What is missing.
         missing: FeatureGroups,

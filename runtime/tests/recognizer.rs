@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 use common::tiny::{LABELS, Tiny};
 use common::wav::{Wav, vowel};
 use proptest::prelude::*;
-use ser_features::{Config, FEATURE_COUNT, FeatureGroup, FeatureGroups, FeatureSet, PushError, memory_len};
+use ser_features::{
+    Config, FEATURE_COUNT, FeatureGroup, FeatureGroups, FeatureSet, PushError, memory_len,
+};
 use ser_runtime::audio::{Pcm, decode_audio};
 use ser_runtime::engine::{Engine, EngineError, check_width};
 use ser_runtime::extract::extract_features;

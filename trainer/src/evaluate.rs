@@ -322,6 +322,14 @@ pub fn evaluate(
         })
         .into());
     }
+    if !config.budget.is_none() {
+        return Err(FitError::Config(ConfigError::Value {
+            origin: "evaluate".into(),
+            key: "budget.flash",
+            problem: "and budget.ram must be empty: evaluate scores one model; give it the config.toml in the folder of a fit with this budget".into(),
+        })
+        .into());
+    }
     let task = Task::new(table, &config.labels).map_err(FitError::from)?;
     let folds = match options.folds {
         FoldChoice::Speaker => folds::leave_one_out(&task, Grouping::Speaker),

@@ -135,7 +135,9 @@ fn device(bundle: &Bundle, out: &mut impl Write) -> Result<(), CliError> {
     };
     let engine =
         OwnedStaticEngine::load(bundle, Precision::Int8).map_err(crate::model::ModelError::from)?;
-    let model = engine.model().map_err(|e| io::Error::other(e.to_string()))?;
+    let model = engine
+        .model()
+        .map_err(|e| io::Error::other(e.to_string()))?;
     if model.built_in_features().is_none() {
         return Ok(());
     }

@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Error;
-use crate::config::{Config, DEFAULT_TOML};
+use serde_json::json;
+
+use crate::config::{BudgetConfig, Config, DEFAULT_TOML, parse_size};
 use crate::device::{self, DeviceChoice};
 use crate::evaluate::Scores;
 use crate::export;
 use crate::export::bundle::{BundleOptions, check_table};
+use crate::export::card::BUDGET_KEY;
+use crate::fit::budget::{self, Choice, Rung};
 use crate::fit::{Control, FitError, FitOptions, fit};
 use crate::table::FeatureTable;
 
@@ -42,6 +46,15 @@ pub struct Args {
     /// Scores of `ser-train evaluate` on the same table and configuration, for the bundle and its card
     #[arg(long, value_name = "SCORES.json")]
     scores: Option<PathBuf>,
+    /// Flash of the device that the model must fit with 8-bit weights, code included (such as 512K): fit then chooses feature groups and widths
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    flash: Option<String>,
+    /// RAM of the device, stack included (such as 256K)
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    ram: Option<String>,
+    /// Longest utterance that the RAM is for, in seconds [default: budget.utterance of the configuration]
+    #[arg(long, value_name = "SECONDS")]
+    utterance: Option<f64>,
     /// Print every setting with its default and meaning, and exit
     #[arg(long)]
     print_config: bool,
@@ -63,12 +76,26 @@ pub fn run(args: Args) -> Result<(), Error> {
         print!("{DEFAULT_TOML}");
         return Ok(());
     }
-    let config = read_config(args.config.as_deref())?;
+    let mut config = read_config(args.config.as_deref())?;
+    config.budget = BudgetConfig {
+        flash: args.flash.unwrap_or(config.budget.flash),
+        ram: args.ram.unwrap_or(config.budget.ram),
+        utterance: args.utterance.unwrap_or(config.budget.utterance),
+    };
+    config.check("the command line").map_err(FitError::from)?;
     let device = device::choose(args.device).map_err(FitError::from)?;
     let scores = args.scores.as_deref().map(Scores::read).transpose()?;
     let table = FeatureTable::read(&features)?;
     check_table(&table)?;
     announce(&device);
+    let choice = if config.budget.is_none() {
+        None
+    } else {
+        let (narrowed, choice) = budget::choose(&table, &config, &device)?;
+        config = narrowed;
+        report(&choice);
+        Some(choice)
+    };
     // A second Ctrl-C ends the process at once, which is safe: files are replaced whole or cut back by --resume.
     let handler = || {
         if STOP.swap(true, Ordering::SeqCst) {
@@ -86,7 +113,7 @@ pub fn run(args: Args) -> Result<(), Error> {
             Control::GoOn
         }
     };
-    let outcome = fit(
+    let mut outcome = fit(
         &table,
         &config,
         &mut FitOptions {
@@ -98,6 +125,9 @@ pub fn run(args: Args) -> Result<(), Error> {
             control: &mut control,
         },
     )?;
+    if let (Some(choice), Some(data)) = (&choice, outcome.data.as_object_mut()) {
+        data.insert(BUDGET_KEY.into(), json!(choice));
+    }
     let options = BundleOptions {
         name: name_of(&output),
         command: command_line(std::env::args_os()),
@@ -113,6 +143,40 @@ pub fn run(args: Args) -> Result<(), Error> {
     );
     eprintln!("report: {}", output.join(export::REPORT_FILE).display());
     Ok(())
+}
+
+/// A size as it was typed, if it is one.
+fn size(text: &str) -> Result<String, String> {
+    parse_size(text).map(|_| text.to_owned())
+}
+
+/// Says what was chosen for a budget and what that costs.
+fn report(choice: &Choice) {
+    let line = |rung: &Rung| {
+        let uar = rung.screening_uar.map_or("-".into(), |u| format!("{u:.3}"));
+        format!(
+            "UAR {uar}, flash {} bytes, RAM {} bytes: {}; encoder {:?}, code {}, classifier {:?}",
+            rung.flash,
+            rung.ram,
+            rung.groups.join(", "),
+            rung.encoder_hidden,
+            rung.code_size,
+            rung.classifier_hidden
+        )
+    };
+    eprintln!("budget: {}", choice.protocol);
+    eprintln!("  unlimited: {}", line(&choice.unlimited));
+    for rung in &choice.screened {
+        let mark = if *rung == choice.chosen {
+            "chosen"
+        } else {
+            "fits"
+        };
+        eprintln!("  {mark}: {}", line(rung));
+    }
+    if let Some(cost) = choice.cost() {
+        eprintln!("  the budget costs {cost:.3} of UAR in this screening");
+    }
 }
 
 /// The last part of a folder's path, also of `.` and of one that ends in `..`.

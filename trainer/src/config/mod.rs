@@ -7,6 +7,7 @@ mod keys;
 
 use std::path::{Path, PathBuf};
 
+use ser_features::{FeatureGroup, FeatureGroups};
 use ser_runtime::normalise::NormaliserKind;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,8 @@ pub const DEFAULT_TOML: &str = include_str!("default.toml");
 const WIDEST: usize = 20_000;
 /// Most hidden layers of one network: with the output layers, encoder and classifier are as deep as a flat model file may be.
 const DEEPEST: usize = ser_runtime::engine::static_model::MAX_LAYERS / 2 - 1;
+/// Longest utterance that a budget can be made for, in seconds.
+const LONGEST_S: f64 = 3600.0;
 /// Most epochs, rows of a batch, synthetic rows.
 const MOST: usize = 1_000_000;
 
@@ -35,6 +38,12 @@ pub struct Config {
     pub labels: Vec<String>,
     /// What may be known about held-out rows.
     pub protocol: Protocol,
+    /// Which features the model reads.
+    #[serde(skip_serializing_if = "FeaturesConfig::is_default")]
+    pub features: FeaturesConfig,
+    /// What device it must fit.
+    #[serde(skip_serializing_if = "BudgetConfig::is_none")]
+    pub budget: BudgetConfig,
     /// How raw features become network inputs.
     pub normaliser: NormaliserConfig,
     /// Eq. 1 and 2.
@@ -61,6 +70,76 @@ pub struct Config {
 pub enum Protocol {
     /// Nothing: the normaliser is fitted on training rows alone.
     Strict,
+}
+
+/// See `[features]` in [`DEFAULT_TOML`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeaturesConfig {
+    /// Names of the groups that the model reads ([`FeatureGroup::name`]).
+    pub groups: Vec<String>,
+}
+
+impl FeaturesConfig {
+    /// The groups; names that are none are left out, but [`Config::from_toml`] lets none pass.
+    pub fn set(&self) -> FeatureGroups {
+        let groups = self.groups.iter();
+        groups
+            .filter_map(|name| FeatureGroup::from_name(name))
+            .fold(FeatureGroups::NONE, FeatureGroups::with)
+    }
+
+    /// These groups.
+    pub fn of(groups: FeatureGroups) -> Self {
+        Self {
+            groups: groups.iter().map(|group| group.name().to_owned()).collect(),
+        }
+    }
+
+    // so that scores measured before there were groups belong to the same configuration
+    fn is_default(&self) -> bool {
+        self.set() == FeatureGroups::ALL
+    }
+}
+
+/// See `[budget]` in [`DEFAULT_TOML`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetConfig {
+    /// Flash of the whole program, [`parse_size`] says how written; empty: not limited.
+    pub flash: String,
+    /// RAM of the whole program.
+    pub ram: String,
+    /// Longest utterance, in seconds.
+    pub utterance: f64,
+}
+
+impl BudgetConfig {
+    /// Whether nothing is limited.
+    pub fn is_none(&self) -> bool {
+        self.flash.is_empty() && self.ram.is_empty()
+    }
+}
+
+/// Bytes of a size such as `262144`, `256K` or `1M` (1024 and 1024² bytes).
+///
+/// # Errors
+/// What is wrong, for a message that names the option or key.
+pub fn parse_size(text: &str) -> Result<usize, String> {
+    let wrong =
+        || format!("{text:?} is no size: write bytes, or a whole number with K or M, such as 512K");
+    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
+        Some(digits) => (digits, 1 << 10),
+        None => match text.strip_suffix(['M', 'm']) {
+            Some(digits) => (digits, 1 << 20),
+            None => (text, 1),
+        },
+    };
+    let number = digits.parse::<usize>().map_err(|_| wrong())?;
+    number
+        .checked_mul(unit)
+        .filter(|&bytes| bytes > 0)
+        .ok_or_else(wrong)
 }
 
 /// See `[normaliser]` in [`DEFAULT_TOML`].
@@ -390,7 +469,11 @@ impl Config {
         self.classifier.input == ClassifierInput::Code || self.classifier.rows.synthetic()
     }
 
-    fn check(&self, origin: &str) -> Result<(), ConfigError> {
+    /// Whether all values are in range and agree with each other; `origin` names the source in errors.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub(crate) fn check(&self, origin: &str) -> Result<(), ConfigError> {
         let fail = |key: &'static str, problem: &str| {
             Err(ConfigError::Value {
                 origin: origin.into(),
@@ -442,6 +525,34 @@ impl Config {
             &self.validation,
         );
 
+        for name in &self.features.groups {
+            if FeatureGroup::from_name(name).is_none() {
+                let known = FeatureGroups::ALL;
+                return fail(
+                    "features.groups",
+                    &format!("names {name:?}; there are {known}"),
+                );
+            }
+        }
+        if self.features.set().is_empty() {
+            return fail("features.groups", "must name a group");
+        }
+        for (key, size) in [
+            ("budget.flash", &self.budget.flash),
+            ("budget.ram", &self.budget.ram),
+        ] {
+            if !size.is_empty()
+                && let Err(problem) = parse_size(size)
+            {
+                return fail(key, &format!("= {problem}"));
+            }
+        }
+        if !(self.budget.utterance > 0.0 && self.budget.utterance <= LONGEST_S) {
+            return fail(
+                "budget.utterance",
+                &format!("must be greater than 0 and at most {LONGEST_S} seconds"),
+            );
+        }
         not_negative("normaliser.clip", self.normaliser.clip)?;
         positive("mixup.alpha", self.mixup.alpha)?;
         if !(self.mixup.real_share > 0.0 && self.mixup.real_share <= 1.0) {
@@ -594,6 +705,37 @@ mod tests {
             );
         }
         assert!(error("[classifier]\nhidden = [8, 0]\n").contains("`classifier.hidden`"));
+    }
+
+    #[test]
+    fn groups_and_budgets_are_checked() {
+        assert!(error("[features]\ngroups = [\"mfc\"]\n").contains("log-mel"));
+        assert!(error("[features]\ngroups = []\n").contains("`features.groups`"));
+        assert!(error("[budget]\nflash = \"512Q\"\n").contains("`budget.flash`"));
+        assert!(error("[budget]\nutterance = 0.0\n").contains("`budget.utterance`"));
+        let c = Config::from_toml(
+            "[features]\ngroups = [\"mfcc\"]\n[budget]\nram = \"64K\"\n",
+            "c",
+        );
+        let c = c.unwrap();
+        assert_eq!(
+            Config::from_toml(&c.to_toml().unwrap(), "again").unwrap(),
+            c
+        );
+        assert_eq!(parse_size("64K"), Ok(65_536));
+        assert_eq!(parse_size("2M"), Ok(2 << 20));
+        assert_eq!(parse_size("1000"), Ok(1000));
+        for bad in [
+            "",
+            "K",
+            "0",
+            "-1K",
+            "1.5M",
+            "99999999999999999999",
+            "18446744073709551615M",
+        ] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

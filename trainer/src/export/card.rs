@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::calibrate::ECE_BINS;
 use super::document::{Block, to_markdown};
 
+/// Where the `data` of a manifest says what was chosen for a device.
+pub const BUDGET_KEY: &str = "budget";
+
 /// The `[card]` section of a training configuration: what no program can know. An empty text means
 /// "not stated".
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +43,7 @@ pub fn blocks(manifest: &Manifest, card: &CardConfig, command: &str) -> Vec<Bloc
     data(&mut out, manifest, card);
     training(&mut out, manifest);
     scores(&mut out, manifest);
+    budget(&mut out, manifest);
     calibration(&mut out, manifest);
     limits(&mut out, manifest, card);
     made(&mut out, manifest, card, command);
@@ -170,7 +174,7 @@ fn data(out: &mut Vec<Block>, m: &Manifest, card: &CardConfig) {
     let facts: Vec<Vec<String>> = object
         .into_iter()
         .flatten()
-        .filter(|(key, _)| key.as_str() != "rows_by_label")
+        .filter(|(key, _)| !["rows_by_label", BUDGET_KEY].contains(&key.as_str()))
         .map(|(key, value)| vec![key.replace('_', " "), plain(value)])
         .collect();
     if !facts.is_empty() {
@@ -307,6 +311,60 @@ fn per_class(labels: &[String], counts: &[Vec<u64>]) -> Vec<Vec<String>> {
             ]
         })
         .collect()
+}
+
+/// What a model that was made for a device takes of it and what that costs, where `data` says so.
+fn budget(out: &mut Vec<Block>, m: &Manifest) {
+    let Some(choice) = m.data.get(BUDGET_KEY) else {
+        return;
+    };
+    let at = |pointer: &str| choice.pointer(pointer).unwrap_or(&Value::Null);
+    heading(out, "Device");
+    let of = |key: &str| plain(at(&format!("/budget/{key}")));
+    paragraph(
+        out,
+        format!(
+            "With 8-bit weights it was to fit {} bytes of flash and {} bytes of RAM (–: not limited), code and stack included, for utterances of \
+             up to {} s at {} Hz.",
+            of("flash"),
+            of("ram"),
+            of("utterance_s"),
+            of("sample_rate")
+        ),
+    );
+    let row = |name: &str, key: &str| {
+        let of = |field: &str| plain(at(&format!("/{key}/{field}")));
+        let uar = at(&format!("/{key}/screening_uar")).as_f64();
+        vec![
+            name.to_owned(),
+            of("groups"),
+            format!(
+                "[{}] {} [{}]",
+                of("encoder_hidden"),
+                of("code_size"),
+                of("classifier_hidden")
+            ),
+            of("flash"),
+            of("ram"),
+            uar.map_or_else(|| "–".into(), number),
+        ]
+    };
+    table(
+        out,
+        &[
+            "",
+            "features",
+            "encoder, code, classifier",
+            "flash, bytes",
+            "RAM, bytes",
+            "UAR",
+        ],
+        vec![
+            row("this model", "chosen"),
+            row("without limits", "unlimited"),
+        ],
+    );
+    paragraph(out, format!("{}.", plain(at("/protocol"))));
 }
 
 fn calibration(out: &mut Vec<Block>, m: &Manifest) {

@@ -1,11 +1,13 @@
 //! The flat files of a model, for the static engine of devices, and what 8-bit weights cost it.
 
-use ser_runtime::bundle::Manifest;
+use ser_features::{EXTRACTOR_VERSION, FeatureSet};
+use ser_runtime::bundle::{FeatureSetInfo, Manifest};
 use ser_runtime::engine::static_model::{
     self, AlignedBytes, Dense, F32_FILE, FlatModel, INT8_FILE, OwnedStaticEngine, StaticModel,
     StaticModelError, input_ranges,
 };
 use ser_runtime::engine::{Engine, EngineError};
+use ser_runtime::footprint::Footprint;
 use ser_runtime::normalise::Normaliser;
 use ser_runtime::prediction::{argmax, softmax};
 
@@ -86,6 +88,38 @@ pub fn int8_logits(
     logits(&files.int8, rows)
 }
 
+/// What `model`, over features of `set`, takes of a device with 8-bit weights, for utterances of up to `seconds` at `sample_rate` Hz; `None` for a rate
+/// or length that cannot be.
+///
+/// # Errors
+/// [`StaticExportError::Model`].
+pub fn footprint(
+    model: &TrainedModel,
+    set: FeatureSet,
+    sample_rate: u32,
+    seconds: f64,
+) -> Result<Option<Footprint>, StaticExportError> {
+    let FeatureSetInfo {
+        names_sha256: hash, ..
+    } = FeatureSetInfo::built_in(set);
+    let about = About {
+        bundle_id: *b"0000000000000000",
+        feature_set: set.id(),
+        extractor_version: EXTRACTOR_VERSION,
+        names_sha256: bytes_of(&hash).ok_or_else(|| StaticExportError::Hexadecimal {
+            field: "names_sha256",
+            found: hash.clone(),
+            digits: 64,
+        })?,
+        temperature: 1.0,
+    };
+    let layers = model.encoder.len() + model.classifier.len();
+    let file = about.parts(model).int8_file(&vec![1.0; layers])?;
+    let aligned = AlignedBytes::copy_of(&file);
+    let flat = StaticModel::from_bytes(aligned.as_slice())?;
+    Ok(Footprint::new(&flat, file.len(), sample_rate, seconds))
+}
+
 /// What a flat file says beside the model.
 struct About<'a> {
     bundle_id: [u8; 16],
@@ -121,9 +155,11 @@ impl About<'_> {
 /// Leaves out the columns whose scale is 0, which are 0 for every recording: neither their weights are stored nor are they computed. Gives the indices
 /// of the others, or `None` where all columns (or none, which the format does not know) are read.
 fn select(first: &mut Dense, normaliser: &mut Normaliser) -> Option<Vec<u32>> {
-    let all = normaliser.width();
+    let all = normaliser.scale.len();
     let kept: Vec<usize> = (0..all).filter(|&i| normaliser.scale[i] != 0.0).collect();
-    if kept.is_empty() || kept.len() == all {
+    let misfit = normaliser.offset.len() != all || first.weight.len() != all * first.outputs;
+    // what does not fit is named when the file is written
+    if kept.is_empty() || kept.len() == all || misfit {
         return None;
     }
     let selection = kept.iter().map(|&i| u32::try_from(i).ok());

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use serde_json::{Map, Value, json};
 
+use ser_features::{FeatureGroups, FeatureSet};
 use ser_runtime::normalise::Normaliser;
 
 use super::FitError;
@@ -17,6 +18,27 @@ use crate::data::task::Task;
 use crate::gan::mixup_gan::{LearningRates, MixupGan};
 use crate::metrics::{Confusion, balanced_cross_entropy};
 use crate::nn::{BackendError, values};
+
+/// Sets the scale of features outside `groups` to 0: they are 0 for every row, and an exported model does not read them.
+fn leave_out(
+    task: &Task<'_>,
+    groups: FeatureGroups,
+    normaliser: &mut Normaliser,
+) -> Result<(), FitError> {
+    if groups == FeatureGroups::ALL {
+        return Ok(());
+    }
+    let id = &task.table.feature_set.id;
+    if FeatureSet::from_id(id).is_none() {
+        return Err(FitError::NoGroups { set: id.clone() });
+    }
+    for (index, scale) in normaliser.scale.iter_mut().enumerate() {
+        if !groups.contains_feature(index) {
+            *scale = 0.0;
+        }
+    }
+    Ok(())
+}
 
 /// What the current phase works with.
 #[derive(Debug)]
@@ -47,11 +69,12 @@ impl Bench {
             }
         };
         let clip = (config.normaliser.clip > 0.0).then_some(config.normaliser.clip as f32);
-        let normaliser = Normaliser::fit(
+        let mut normaliser = Normaliser::fit(
             config.normaliser.kind,
             train.iter().map(|&i| task.features(i)),
             clip,
         )?;
+        leave_out(task, config.features.set(), &mut normaliser)?;
         let purpose = match phase {
             Phase::Search => "search",
             Phase::Refit => "refit",

@@ -6,6 +6,7 @@
 //! checkpoint knows.
 
 mod bench;
+pub mod budget;
 pub mod checkpoint;
 pub mod training;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
+use self::budget::BudgetError;
 use self::checkpoint::{CHECKPOINT_FILE, Checkpoint, CheckpointError, Origin};
 use self::training::{Epoch, Training};
 use crate::atomic;
@@ -119,6 +121,20 @@ pub enum FitError {
         /// The cause.
         source: std::io::Error,
     },
+    /// Groups of features that nobody knows how to tell apart.
+    #[error(
+        "features.groups: the features of set {set:?} were made elsewhere and have no groups; leave the key out"
+    )]
+    NoGroups {
+        /// Id of the feature set.
+        set: String,
+    },
+    /// No thread could be started.
+    #[error("cannot start a worker thread: {0}")]
+    Threads(String),
+    /// No model for the device.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
     /// Scores of another table or configuration.
     #[error(
         "--scores: these scores were measured with {0}; evaluate again with this configuration and table"
