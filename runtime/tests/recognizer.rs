@@ -15,7 +15,7 @@ use ser_runtime::engine::{Engine, EngineError, check_width};
 use ser_runtime::extract::extract_features;
 use ser_runtime::model::{EngineKind, Model};
 use ser_runtime::prediction::Prediction;
-use ser_runtime::recognizer::{Recognizer, RecognizerError, scratch_len};
+use ser_runtime::recognizer::{OwnedRecognizer, Recognizer, RecognizerError, scratch_len};
 
 const RATE: u32 = 16_000;
 
@@ -254,6 +254,114 @@ fn bad_samples_and_bad_set_ups_are_refused() {
         set_up(1.0, 5, vec![0.0; 10]),
         Err(RecognizerError::Config(_))
     ));
+}
+
+/// [`Fixed`], which says what it reads: loudness and an MFCC.
+struct Few;
+
+impl Engine for Few {
+    fn feature_count(&self) -> usize {
+        Fixed.feature_count()
+    }
+
+    fn code_len(&self) -> usize {
+        Fixed.code_len()
+    }
+
+    fn label_count(&self) -> usize {
+        Fixed.label_count()
+    }
+
+    fn groups(&self) -> FeatureGroups {
+        FeatureGroups::of_features([0, 100])
+    }
+
+    fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {
+        Fixed.encode(features, code)
+    }
+
+    fn classify(&mut self, code: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
+        Fixed.classify(code, logits)
+    }
+}
+
+#[test]
+fn groups_that_the_model_does_not_read_are_left_out() {
+    let pcm = voice(1.0);
+    let all = config(pcm.samples.len());
+    let few = all.with_groups(FeatureGroups::of_features([0, 100]));
+    assert!(few.memory_len() < all.memory_len() / 3);
+    let mut full = OwnedRecognizer::owned(all, Fixed, 1.0).unwrap();
+    let memory = vec![f32::NAN; few.memory_len()];
+    let mut narrow = Recognizer::new(all, Few, 1.0, memory, vec![0.0; 5]).unwrap();
+    full.push(&pcm.samples).unwrap();
+    narrow.push(&pcm.samples).unwrap();
+    let (full_outcome, narrow_outcome) = (full.finish().unwrap(), narrow.finish().unwrap());
+    assert_eq!(narrow_outcome.probabilities, full_outcome.probabilities);
+    assert!(full_outcome.quality.voiced_fraction.is_some());
+    let quality = narrow_outcome.quality;
+    assert!(quality.voiced_fraction.is_none() && !quality.unvoiced);
+    assert_eq!(narrow.features().as_slice()[1580..], [0.0; 2]);
+    assert_eq!(
+        narrow.features().as_slice()[..21],
+        full.features().as_slice()[..21]
+    );
+
+    let without_mfcc = all.with_groups(FeatureGroups::of(&[FeatureGroup::Loudness]));
+    let error = OwnedRecognizer::owned(without_mfcc, Few, 1.0).err();
+    let missing = FeatureGroups::of(&[FeatureGroup::Mfcc]);
+    assert_eq!(error, Some(RecognizerError::Groups { missing }));
+}
+
+/// A tiny bundle whose normaliser has scale 0 for the features of `left_out`.
+fn without(left_out: FeatureGroups) -> Tiny {
+    let mut tiny = Tiny::new(FEATURE_COUNT, 31);
+    for (index, scale) in tiny.normaliser.scale.iter_mut().enumerate() {
+        if left_out.contains_feature(index) {
+            *scale = 0.0;
+        }
+    }
+    tiny
+}
+
+#[test]
+fn graphs_leave_out_groups_of_scale_0() {
+    let left_out = FeatureGroups::of(&[FeatureGroup::Lsp, FeatureGroup::VoiceQuality]);
+    let folder = tempfile::tempdir().unwrap();
+    let tiny = without(left_out);
+    tiny.write(&folder.path().join("model"));
+    let mut model = Model::open(folder.path().join("model"), EngineKind::Tract).unwrap();
+    assert_eq!(
+        model.engine().groups(),
+        FeatureGroups::ALL.difference(left_out)
+    );
+    let pcm = voice(1.0);
+    let prediction = model.predict(&pcm).unwrap();
+    let full = extract_features(&pcm, FeatureSet::Emobase2010).unwrap();
+    let (_, mut expected) = tiny.by_hand(full.features.as_slice());
+    let largest = expected.iter().copied().fold(f64::MIN, f64::max);
+    let softmax = |v: &mut f64| *v = ((*v - largest) / f64::from(tiny.temperature)).exp();
+    expected.iter_mut().for_each(softmax);
+    let sum: f64 = expected.iter().sum();
+    for ((_, got), expected) in prediction.probabilities.iter().zip(expected) {
+        assert!((f64::from(*got) - expected / sum).abs() < 1e-4);
+    }
+
+    // a manifest that says so of a graph that reads them
+    let honest = Tiny::new(FEATURE_COUNT, 31);
+    let (encoder, classifier) = (honest.encoder(), honest.classifier());
+    let files: [(&str, &[u8]); 3] = [
+        ("encoder.onnx", &encoder),
+        ("classifier.onnx", &classifier),
+        ("MODEL_CARD.md", b"# tiny\n"),
+    ];
+    let lying = folder.path().join("lying");
+    ser_runtime::bundle::write(&lying, &tiny.manifest(), &files).unwrap();
+    let error = Model::open(&lying, EngineKind::Tract)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("lsp, voice-quality"), "{error}");
 }
 
 #[test]
