@@ -12,6 +12,7 @@ pub struct SharedEngine<'e, E: ?Sized> {
     feature_count: usize,
     code_len: usize,
     label_count: usize,
+    groups: FeatureGroups,
 }
 
 impl<'e, E: Engine + ?Sized> SharedEngine<'e, E> {
@@ -26,6 +27,7 @@ impl<'e, E: Engine + ?Sized> SharedEngine<'e, E> {
             feature_count: sizes.feature_count(),
             code_len: sizes.code_len(),
             label_count: sizes.label_count(),
+            groups: sizes.groups(),
         })
     }
 }
@@ -41,6 +43,10 @@ impl<E: Engine + ?Sized> Engine for SharedEngine<'_, E> {
 
     fn label_count(&self) -> usize {
         self.label_count
+    }
+
+    fn groups(&self) -> FeatureGroups {
+        self.groups
     }
 
     fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {
@@ -72,6 +78,10 @@ impl<E: Engine + ?Sized> Engine for Box<E> {
 
     fn label_count(&self) -> usize {
         (**self).label_count()
+    }
+
+    fn groups(&self) -> FeatureGroups {
+        (**self).groups()
     }
 
     fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {

@@ -3,14 +3,15 @@
 //! That place is `default.toml` beside this file: `ser-train fit --print-config` prints it, and a user's
 //! file is laid over it key by key. A key that `default.toml` does not have is an error that names it.
 
+mod device;
 mod keys;
 
 use std::path::{Path, PathBuf};
 
-use ser_features::{FeatureGroup, FeatureGroups};
 use ser_runtime::normalise::NormaliserKind;
 use serde::{Deserialize, Serialize};
 
+pub use device::{BudgetConfig, FeaturesConfig, parse_size};
 pub(crate) use keys::nearest_word;
 use keys::{collect_keys, lay_over};
 
@@ -23,8 +24,6 @@ pub const DEFAULT_TOML: &str = include_str!("default.toml");
 const WIDEST: usize = 20_000;
 /// Most hidden layers of one network: with the output layers, encoder and classifier are as deep as a flat model file may be.
 const DEEPEST: usize = ser_runtime::engine::static_model::MAX_LAYERS / 2 - 1;
-/// Longest utterance that a budget can be made for, in seconds.
-const LONGEST_S: f64 = 3600.0;
 /// Most epochs, rows of a batch, synthetic rows.
 const MOST: usize = 1_000_000;
 
@@ -70,76 +69,6 @@ pub struct Config {
 pub enum Protocol {
     /// Nothing: the normaliser is fitted on training rows alone.
     Strict,
-}
-
-/// See `[features]` in [`DEFAULT_TOML`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FeaturesConfig {
-    /// Names of the groups that the model reads ([`FeatureGroup::name`]).
-    pub groups: Vec<String>,
-}
-
-impl FeaturesConfig {
-    /// The groups; names that are none are left out, but [`Config::from_toml`] lets none pass.
-    pub fn set(&self) -> FeatureGroups {
-        let groups = self.groups.iter();
-        groups
-            .filter_map(|name| FeatureGroup::from_name(name))
-            .fold(FeatureGroups::NONE, FeatureGroups::with)
-    }
-
-    /// These groups.
-    pub fn of(groups: FeatureGroups) -> Self {
-        Self {
-            groups: groups.iter().map(|group| group.name().to_owned()).collect(),
-        }
-    }
-
-    // so that scores measured before there were groups belong to the same configuration
-    fn is_default(&self) -> bool {
-        self.set() == FeatureGroups::ALL
-    }
-}
-
-/// See `[budget]` in [`DEFAULT_TOML`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BudgetConfig {
-    /// Flash of the whole program, [`parse_size`] says how written; empty: not limited.
-    pub flash: String,
-    /// RAM of the whole program.
-    pub ram: String,
-    /// Longest utterance, in seconds.
-    pub utterance: f64,
-}
-
-impl BudgetConfig {
-    /// Whether nothing is limited.
-    pub fn is_none(&self) -> bool {
-        self.flash.is_empty() && self.ram.is_empty()
-    }
-}
-
-/// Bytes of a size such as `262144`, `256K` or `1M` (1024 and 1024² bytes).
-///
-/// # Errors
-/// What is wrong, for a message that names the option or key.
-pub fn parse_size(text: &str) -> Result<usize, String> {
-    let wrong =
-        || format!("{text:?} is no size: write bytes, or a whole number with K or M, such as 512K");
-    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
-        Some(digits) => (digits, 1 << 10),
-        None => match text.strip_suffix(['M', 'm']) {
-            Some(digits) => (digits, 1 << 20),
-            None => (text, 1),
-        },
-    };
-    let number = digits.parse::<usize>().map_err(|_| wrong())?;
-    number
-        .checked_mul(unit)
-        .filter(|&bytes| bytes > 0)
-        .ok_or_else(wrong)
 }
 
 /// See `[normaliser]` in [`DEFAULT_TOML`].
@@ -525,33 +454,8 @@ impl Config {
             &self.validation,
         );
 
-        for name in &self.features.groups {
-            if FeatureGroup::from_name(name).is_none() {
-                let known = FeatureGroups::ALL;
-                return fail(
-                    "features.groups",
-                    &format!("names {name:?}; there are {known}"),
-                );
-            }
-        }
-        if self.features.set().is_empty() {
-            return fail("features.groups", "must name a group");
-        }
-        for (key, size) in [
-            ("budget.flash", &self.budget.flash),
-            ("budget.ram", &self.budget.ram),
-        ] {
-            if !size.is_empty()
-                && let Err(problem) = parse_size(size)
-            {
-                return fail(key, &format!("= {problem}"));
-            }
-        }
-        if !(self.budget.utterance > 0.0 && self.budget.utterance <= LONGEST_S) {
-            return fail(
-                "budget.utterance",
-                &format!("must be greater than 0 and at most {LONGEST_S} seconds"),
-            );
+        if let Some((key, problem)) = self.features.problem().or(self.budget.problem()) {
+            return fail(key, &problem);
         }
         not_negative("normaliser.clip", self.normaliser.clip)?;
         positive("mixup.alpha", self.mixup.alpha)?;
@@ -722,20 +626,6 @@ mod tests {
             Config::from_toml(&c.to_toml().unwrap(), "again").unwrap(),
             c
         );
-        assert_eq!(parse_size("64K"), Ok(65_536));
-        assert_eq!(parse_size("2M"), Ok(2 << 20));
-        assert_eq!(parse_size("1000"), Ok(1000));
-        for bad in [
-            "",
-            "K",
-            "0",
-            "-1K",
-            "1.5M",
-            "99999999999999999999",
-            "18446744073709551615M",
-        ] {
-            assert!(parse_size(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

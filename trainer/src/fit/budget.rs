@@ -1,7 +1,7 @@
 //! `ser-train fit --flash SIZE --ram SIZE`: the best model that a microcontroller has room for.
 //!
 //! The search goes over a small ladder: feature groups ([`GROUPS`], as far as the configuration has them) times widths (those of the
-//! configuration divided by [`DIVISORS`]). What a rung takes of flash and RAM is known before any training
+//! configuration divided by [`DIVISORS`]; dropout is divided, and the classifier's step sizes are multiplied, by the root of the divisor). What a rung takes of flash and RAM is known before any training
 //! ([`ser_runtime::footprint`]). Of each choice of groups the [`SCREENED`] widest rungs that fit are scored, by
 //! cross-validation over the speakers of the training rows with a shortened training (no GAN, no early stopping); so is the
 //! unlimited configuration. The rung with the highest UAR is then trained like any other configuration.
@@ -291,6 +291,12 @@ fn narrowed(config: &Config, groups: FeatureGroups, divisor: usize) -> Config {
     out.autoencoder.hidden.iter_mut().for_each(divide);
     divide(&mut out.autoencoder.code_size);
     out.classifier.hidden.iter_mut().for_each(divide);
+    // fewer units overfit less and learn more slowly
+    let root = (divisor as f64).sqrt();
+    out.autoencoder.dropout /= root;
+    out.classifier.dropout /= root;
+    out.classifier.learning_rate *= root;
+    out.classifier.encoder_learning_rate *= root;
     out
 }
 
@@ -409,7 +415,7 @@ fn score(
             pairs[index / folds.len()].extend(found);
         }
     }
-    let uar = |pairs: Pairs| Confusion::of(task.labels.len(), pairs.into_iter()).uar();
+    let uar = |pairs: Pairs| Confusion::of(task.labels.len(), pairs).uar();
     Ok(pairs.into_iter().map(uar).collect())
 }
 
