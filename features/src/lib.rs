@@ -92,9 +92,9 @@
 //!
 //! | groups | fixed memory, kB | per second of `max_frames`, kB |
 //! |---|---|---|
-//! | all | 157 | 15.6 |
-//! | all but voice quality | 154 | 14.4 |
-//! | loudness, MFCC, log-mel, LSP | 122 | 13.2 |
+//! | all | 149 | 15.6 |
+//! | all but voice quality | 146 | 14.4 |
+//! | loudness, MFCC, log-mel, LSP | 115 | 13.2 |
 //! | all but LSP | 52 | 12.4 |
 //! | loudness, MFCC, log-mel, pitch | 49 | 11.2 |
 //! | loudness, MFCC, log-mel | 18 | 10.0 |

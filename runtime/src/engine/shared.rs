@@ -4,6 +4,8 @@
 use alloc::boxed::Box;
 use core::cell::RefCell;
 
+use ser_features::FeatureGroups;
+
 use super::{Engine, EngineError};
 
 /// A handle on an engine that other handles use, too; one computes at a time.

@@ -239,7 +239,9 @@ impl StreamsBench {
         let config = LiveConfig::default();
         let live = self.live(opened)?;
         let extractor = config.extractor(model_rate, ser_features::FeatureSet::default());
-        let floats = ser_features::memory_len(extractor.sample_rate, extractor.max_frames)
+        let floats = extractor
+            .with_groups(opened.manifest.groups())
+            .memory_len()
             + crate::live::memory_len(self.content.stream_rate, model_rate, &config.segment)
             + crate::adapt::memory_len(opened.manifest.feature_set.count)
             // Offset and scale are copied into each adaptive normaliser.
