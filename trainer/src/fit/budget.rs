@@ -47,6 +47,8 @@ const NARROWEST: usize = 8;
 pub const SCREENED: usize = 2;
 /// Folds of whole speakers, where there are so many.
 const FOLDS: usize = 5;
+/// Trainings of each fold, from seeds that follow each other: one alone moves a rung by some points.
+const SEEDS: u64 = 3;
 
 /// Why there is no model for a budget.
 #[derive(Debug, thiserror::Error)]
@@ -346,7 +348,7 @@ fn screening(task: &Task<'_>, seed: u64) -> Result<(Vec<Fold>, String), FitError
     let count = speakers.len().clamp(2, FOLDS);
     let folds = folds::grouped(task, Grouping::Speaker, count, seed)?;
     let protocol = format!(
-        "UAR pooled over {count} folds of whole speakers of the training rows, shortened training (no GAN, last epoch), seed {seed}; \
+        "UAR pooled over {count} folds of whole speakers of the training rows, shortened training (no GAN, last epoch), {SEEDS} seeds from {seed}; \
          the best of the screened models was chosen by it, so that its own is optimistic"
     );
     Ok((folds, protocol))
@@ -371,10 +373,17 @@ fn score(
     folds: &[Fold],
     device: &Chosen,
 ) -> Result<Vec<Option<f64>>, FitError> {
-    let jobs: Vec<(&Config, &Fold)> = rungs
-        .iter()
-        .flat_map(|(config, _)| folds.iter().map(move |fold| (config, fold)))
-        .collect();
+    let mut jobs: Vec<(Config, &Fold)> = Vec::new();
+    for (config, _) in rungs {
+        for fold in folds {
+            for step in 0..SEEDS {
+                let mut config = shortened(config);
+                config.seed = config.seed.wrapping_add(step);
+                jobs.push((config, fold));
+            }
+        }
+    }
+    let jobs_of_a_rung = jobs.len() / rungs.len().max(1);
     let progress = Progress::new("budget", jobs.len() as u64);
     let next = AtomicUsize::new(0);
     type Pairs = Vec<(usize, usize)>;
@@ -412,23 +421,22 @@ fn score(
     let mut pairs = vec![Vec::new(); rungs.len()];
     for outcome in outcomes {
         for (index, found) in outcome? {
-            pairs[index / folds.len()].extend(found);
+            pairs[index / jobs_of_a_rung].extend(found);
         }
     }
     let uar = |pairs: Pairs| Confusion::of(task.labels.len(), pairs).uar();
     Ok(pairs.into_iter().map(uar).collect())
 }
 
-/// Class and recognised class of the rows that `fold` holds out.
+/// Class and recognised class of the rows that `fold` holds out, after the training of `config`.
 fn recognised(
     task: &Task<'_>,
     config: &Config,
     fold: &Fold,
     device: &Chosen,
 ) -> Result<Vec<(usize, usize)>, FitError> {
-    let config = shortened(config);
     let split = folds::validation(task, &fold.train, &config.validation, config.seed)?;
-    let mut training = Training::new(&config, task, split, &device.device)?;
+    let mut training = Training::new(config, task, split, &device.device)?;
     while training.epoch()?.is_some() {}
     let model = training.finished().ok_or(FitError::Misfit)?;
     let rows = fold.held_out.iter();
