@@ -110,7 +110,7 @@
 //! for n in 1 2; do valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/instructions $n; done
 //! ```
 //!
-//! (difference of the totals over 995 frames). On a Cortex-M7 (`-C target-cpu=cortex-m7`) 470 000 instructions per frame of half-voiced speech at 16 kHz, on a
+//! (difference of the totals over 995 frames). On a Cortex-M7 (`-C target-cpu=cortex-m7`) 420 000 instructions per frame of half-voiced speech at 16 kHz, on a
 //! Cortex-M4F, whose f64 is software, 1.3 million (`cargo xtask machines`). `cargo bench -p ser-features --features std` gives the time on your machine, in all and by
 //! [`Stage`].
 //!

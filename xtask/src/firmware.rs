@@ -31,7 +31,7 @@ const EXAMPLES: [Example; 3] = [
     Example {
         name: "cortex-m4f-qemu",
         machine: "cortex-m4f",
-        flash: 1 << 20,
+        flash: 512 << 10,
         ram: 256 << 10,
         clock: 180e6,
     },

@@ -1,4 +1,4 @@
-//! A spoken clip in flash -> 1582 features -> int8 model -> label, over semihosting. Cortex-M4F: 1 MB of flash, 256 KB of RAM, as an nRF52840 or an STM32L4 has.
+//! A spoken clip in flash -> 1582 features -> int8 model -> label, over semihosting. Cortex-M4F: 512 KB of flash, 256 KB of RAM, with the compact model.
 //!
 //! Compiled for a computer it is an ordinary program that prints the same lines but for those that begin with `#`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
