@@ -146,3 +146,77 @@ fn fail(out: &mut impl Write, what: &str, why: &dyn fmt::Display) -> Result<(), 
     let _ = writeln!(out, "{what}: {why}");
     Err(Failed)
 }
+
+/// The program of a board: `main` for the board and for a computer, around `CLIP` (a static array of samples) and `fn model() -> &'static [u8]`.
+/// `$machine` is the variant of `ser_qemu_support::Machine`.
+#[macro_export]
+macro_rules! program {
+    ($machine:ident) => {
+        /// Floats of memory: the extractor's follows from the length of the clip, the others hold a model of up to 2048 inputs and 256 codes.
+        const EXTRACTOR: usize = $crate::extractor_memory(CLIP.len());
+        const ENGINE: usize = 4096;
+        const CODES: usize = 272;
+
+        #[cfg(not(target_os = "none"))]
+        fn main() -> std::process::ExitCode {
+            let mut text = String::new();
+            let memory = $crate::Memory {
+                extractor: &mut vec![0.0; EXTRACTOR],
+                engine: &mut vec![0.0; ENGINE],
+                codes: &mut vec![0.0; CODES],
+            };
+            let done = $crate::run(&mut text, model(), &CLIP, memory, |work| {
+                work();
+                0
+            });
+            print!("{text}");
+            match done {
+                Ok(()) => std::process::ExitCode::SUCCESS,
+                Err(_) => std::process::ExitCode::FAILURE,
+            }
+        }
+
+        #[cfg(target_os = "none")]
+        mod firmware {
+            use cortex_m::singleton;
+            use cortex_m_rt::entry;
+            use cortex_m_semihosting::{hio, hprintln};
+            use panic_semihosting as _;
+            use ser_qemu_support::{InstructionCounter, Machine, exit, linked_size, stack_high_water};
+
+            use super::{CLIP, CODES, ENGINE, EXTRACTOR};
+
+            #[entry]
+            fn main() -> ! {
+                let (Some(peripherals), Ok(mut out)) = (cortex_m::Peripherals::take(), hio::hstdout())
+                else {
+                    exit(false)
+                };
+                let (Some(extractor), Some(engine), Some(codes)) = (
+                    singleton!(: [f32; EXTRACTOR] = [0.0; EXTRACTOR]),
+                    singleton!(: [f32; ENGINE] = [0.0; ENGINE]),
+                    singleton!(: [f32; CODES] = [0.0; CODES]),
+                ) else {
+                    exit(false)
+                };
+                let memory = $crate::Memory {
+                    extractor,
+                    engine,
+                    codes,
+                };
+                let counter = InstructionCounter::start(peripherals.SYST, Machine::$machine);
+                let done = $crate::run(&mut out, super::model(), &CLIP, memory, |work| {
+                    counter.count(work).0
+                });
+                let (flash, ram) = linked_size();
+                hprintln!(
+                    "# flash {} bytes, static RAM {} bytes, stack {} bytes at most",
+                    flash,
+                    ram,
+                    stack_high_water()
+                );
+                exit(done.is_ok())
+            }
+        }
+    };
+}
