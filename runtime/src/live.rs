@@ -12,10 +12,13 @@
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
+use core::convert::Infallible;
+
 use ser_features::{Config, FeatureSet, FinishError, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, PushError};
 
 use crate::adapt::Adapt;
 use crate::engine::Engine;
+use crate::pcm::in_blocks;
 use crate::prediction::Outcome;
 use crate::recognizer::{Recognizer, RecognizerError};
 use crate::resample::{self, ResampleError, Resampler};
@@ -307,14 +310,10 @@ where
 
     /// [`push`](Self::push) for 16-bit samples: x / 32767.
     pub fn push_i16(&mut self, samples: &[i16], mut on: impl FnMut(Event<'_>)) {
-        let mut buffer = [0.0; 64];
-        for chunk in samples.chunks(buffer.len()) {
-            let converted = &mut buffer[..chunk.len()];
-            for (out, &sample) in converted.iter_mut().zip(chunk) {
-                *out = f32::from(sample) / 32_767.0;
-            }
-            self.bring(converted, &mut on);
-        }
+        let Ok(()) = in_blocks(samples, |_, block| {
+            self.bring(block, &mut on);
+            Ok::<(), Infallible>(())
+        });
     }
 
     /// The stream ends here, or pauses for long: an utterance that is going on ends. More samples may follow; behind a resampler they start

@@ -21,6 +21,25 @@ pub enum RawEncoding {
     Ulaw,
 }
 
+/// Samples that [`in_blocks`] converts at once: they lie on the stack.
+pub(crate) const BLOCK: usize = 64;
+
+/// Calls `f` with 16-bit samples on the scale -1..1 (x / 32767), [`BLOCK`] at a time, and the place of the first of them.
+pub(crate) fn in_blocks<E>(
+    samples: &[i16],
+    mut f: impl FnMut(usize, &[f32]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut buffer = [0.0; BLOCK];
+    for (index, chunk) in samples.chunks(BLOCK).enumerate() {
+        let converted = &mut buffer[..chunk.len()];
+        for (out, &sample) in converted.iter_mut().zip(chunk) {
+            *out = f32::from(sample) / 32_767.0;
+        }
+        f(index * BLOCK, converted)?;
+    }
+    Ok(())
+}
+
 /// Why a name stands for no encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -9,6 +9,7 @@ use ser_features::{
 
 use crate::adapt::Adapt;
 use crate::engine::{Engine, EngineError};
+use crate::pcm::in_blocks;
 use crate::prediction::{Outcome, argmax, softmax};
 use crate::quality::QualityMeter;
 
@@ -170,21 +171,15 @@ where
     /// # Errors
     /// [`PushError::Full`], as [`push`](Self::push); `taken` counts from the start of `samples`.
     pub fn push_i16(&mut self, samples: &[i16]) -> Result<(), RecognizerError> {
-        let mut buffer = [0.0; 64];
-        for (index, chunk) in samples.chunks(buffer.len()).enumerate() {
-            let converted = &mut buffer[..chunk.len()];
-            for (out, &sample) in converted.iter_mut().zip(chunk) {
-                *out = f32::from(sample) / 32_767.0;
-            }
-            self.push(converted).map_err(|error| match error {
+        in_blocks(samples, |start, block| {
+            self.push(block).map_err(|error| match error {
                 RecognizerError::Push(PushError::Full { taken }) => PushError::Full {
-                    taken: index * 64 + taken,
+                    taken: start + taken,
                 }
                 .into(),
                 other => other,
-            })?;
-        }
-        Ok(())
+            })
+        })
     }
 
     /// The result of everything since the start or the last [`reset`](Self::reset). It ends nothing: more samples may follow, and a later

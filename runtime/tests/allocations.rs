@@ -7,8 +7,7 @@
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::cell::Cell;
 
 use common::stream::stream;
 use common::tiny::Tiny;
@@ -20,20 +19,23 @@ use ser_runtime::model::{EngineKind, Model};
 
 struct Counting;
 
-static CALLS: AtomicU64 = AtomicU64::new(0);
-static HELD: AtomicI64 = AtomicI64::new(0);
+thread_local! {
+    // of this thread alone: the test harness allocates too, to say that a test takes long
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+    static HELD: Cell<i64> = const { Cell::new(0) };
+}
 
 // SAFETY: hands every request to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.fetch_add(1, Ordering::Relaxed);
-        HELD.fetch_add(layout.size() as i64, Ordering::Relaxed);
+        CALLS.set(CALLS.get() + 1);
+        HELD.set(HELD.get() + layout.size() as i64);
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size() as i64, Ordering::Relaxed);
+        HELD.set(HELD.get() - layout.size() as i64);
         // SAFETY: as above.
         unsafe { System.dealloc(at, layout) }
     }
@@ -41,9 +43,6 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
-
-/// One test at a time: the counters are the process's.
-static ALONE: Mutex<()> = Mutex::new(());
 
 const RATE: u32 = 16_000;
 /// A piece of stream that is heard over and over: two utterances in 20 s.
@@ -81,7 +80,7 @@ fn hear(rate: u32, hours: f32) -> (u64, u64, i64) {
         adapt,
     )
     .unwrap();
-    let (calls, held) = (CALLS.load(Ordering::Relaxed), HELD.load(Ordering::Relaxed));
+    let (calls, held) = (CALLS.get(), HELD.get());
     let mut utterances = 0;
     for _ in 0..(hours * 3_600.0 / PIECE_S) as usize {
         for chunk in samples.chunks(1_000) {
@@ -91,16 +90,11 @@ fn hear(rate: u32, hours: f32) -> (u64, u64, i64) {
             assert!(pushed.is_ok());
         }
     }
-    (
-        CALLS.load(Ordering::Relaxed) - calls,
-        utterances,
-        HELD.load(Ordering::Relaxed) - held,
-    )
+    (CALLS.get() - calls, utterances, HELD.get() - held)
 }
 
 #[test]
 fn an_hour_of_audio_allocates_nothing() {
-    let _alone = ALONE.lock().unwrap();
     assert_eq!(hear(RATE, 1.0), (0, 360, 0));
     assert_eq!(hear(48_000, 0.1), (0, 36, 0), "with a resampler");
 }
@@ -108,13 +102,11 @@ fn an_hour_of_audio_allocates_nothing() {
 #[test]
 #[ignore = "minutes: cargo test --test allocations -- --ignored"]
 fn a_day_of_audio_leaves_memory_where_it_was() {
-    let _alone = ALONE.lock().unwrap();
     assert_eq!(hear(RATE, 24.0), (0, 24 * 360, 0));
 }
 
 #[test]
 fn tract_allocates_the_same_for_every_utterance() {
-    let _alone = ALONE.lock().unwrap();
     let folder = tempfile::tempdir().unwrap();
     Tiny::new(FEATURE_COUNT, 31).write(&folder.path().join("model"));
     let mut model = Model::open(folder.path().join("model"), EngineKind::Tract).unwrap();
@@ -125,7 +117,7 @@ fn tract_allocates_the_same_for_every_utterance() {
     for _ in 0..50 {
         let pushed = live.push(&samples, |event| {
             if matches!(event, Event::End { .. }) {
-                at_end.push((CALLS.load(Ordering::Relaxed), HELD.load(Ordering::Relaxed)));
+                at_end.push((CALLS.get(), HELD.get()));
             }
         });
         assert!(pushed.is_ok());

@@ -65,16 +65,13 @@ pub fn run(
     let Some(feature_set) = parsed.built_in_features() else {
         return fail(out, "the model", &"its features are not built in");
     };
-    let config = Config {
-        feature_set,
-        ..Config::for_samples(SAMPLE_RATE, clip.len(), feature_set)
-    };
+    let config = Config::for_samples(SAMPLE_RATE, clip.len(), feature_set);
     let mut engine = match StaticEngine::new(parsed, memory.engine) {
         Ok(engine) => engine,
         Err(error) => return fail(out, "the engine", &error),
     };
 
-    // the classifier alone, on whatever the code memory holds
+    // an inference alone: what it costs does not depend on the features
     let (mut code, mut logits) = ([0.0; 256], [0.0; 16]);
     let code = &mut code[..engine.code_len().min(256)];
     let logits = &mut logits[..engine.label_count().min(16)];

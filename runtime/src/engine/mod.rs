@@ -50,31 +50,40 @@ pub trait Engine {
     fn classify(&mut self, code: &[f32], logits: &mut [f32]) -> Result<(), EngineError>;
 }
 
-impl<E: Engine + ?Sized> Engine for &mut E {
-    fn feature_count(&self) -> usize {
-        (**self).feature_count()
-    }
+/// An engine behind a pointer is an engine.
+macro_rules! forward {
+    ($pointer:ty) => {
+        impl<E: Engine + ?Sized> Engine for $pointer {
+            fn feature_count(&self) -> usize {
+                (**self).feature_count()
+            }
 
-    fn code_len(&self) -> usize {
-        (**self).code_len()
-    }
+            fn code_len(&self) -> usize {
+                (**self).code_len()
+            }
 
-    fn label_count(&self) -> usize {
-        (**self).label_count()
-    }
+            fn label_count(&self) -> usize {
+                (**self).label_count()
+            }
 
-    fn groups(&self) -> FeatureGroups {
-        (**self).groups()
-    }
+            fn groups(&self) -> FeatureGroups {
+                (**self).groups()
+            }
 
-    fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {
-        (**self).encode(features, code)
-    }
+            fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {
+                (**self).encode(features, code)
+            }
 
-    fn classify(&mut self, code: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
-        (**self).classify(code, logits)
-    }
+            fn classify(&mut self, code: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
+                (**self).classify(code, logits)
+            }
+        }
+    };
 }
+
+forward!(&mut E);
+#[cfg(feature = "alloc")]
+forward!(Box<E>);
 
 /// Why a computation failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

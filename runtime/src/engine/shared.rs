@@ -1,8 +1,6 @@
 //! One engine behind many recognisers of one thread: the weights are in memory once.
 
-#[cfg(feature = "alloc")]
-use alloc::boxed::Box;
-use core::cell::RefCell;
+use core::cell::{RefCell, RefMut};
 
 use ser_features::FeatureGroups;
 
@@ -32,6 +30,10 @@ impl<'e, E: Engine + ?Sized> SharedEngine<'e, E> {
             groups: sizes.groups(),
         })
     }
+
+    fn borrow(&self) -> Result<RefMut<'e, E>, EngineError> {
+        self.engine.try_borrow_mut().map_err(|_| EngineError::Busy)
+    }
 }
 
 impl<E: Engine + ?Sized> Engine for SharedEngine<'_, E> {
@@ -52,45 +54,10 @@ impl<E: Engine + ?Sized> Engine for SharedEngine<'_, E> {
     }
 
     fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {
-        let mut engine = self
-            .engine
-            .try_borrow_mut()
-            .map_err(|_| EngineError::Busy)?;
-        engine.encode(features, code)
+        self.borrow()?.encode(features, code)
     }
 
     fn classify(&mut self, code: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
-        let mut engine = self
-            .engine
-            .try_borrow_mut()
-            .map_err(|_| EngineError::Busy)?;
-        engine.classify(code, logits)
-    }
-}
-
-#[cfg(feature = "alloc")]
-impl<E: Engine + ?Sized> Engine for Box<E> {
-    fn feature_count(&self) -> usize {
-        (**self).feature_count()
-    }
-
-    fn code_len(&self) -> usize {
-        (**self).code_len()
-    }
-
-    fn label_count(&self) -> usize {
-        (**self).label_count()
-    }
-
-    fn groups(&self) -> FeatureGroups {
-        (**self).groups()
-    }
-
-    fn encode(&mut self, features: &[f32], code: &mut [f32]) -> Result<(), EngineError> {
-        (**self).encode(features, code)
-    }
-
-    fn classify(&mut self, code: &[f32], logits: &mut [f32]) -> Result<(), EngineError> {
-        (**self).classify(code, logits)
+        self.borrow()?.classify(code, logits)
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct PathBench {
 struct Report {
     #[serde(flatten)]
     origin: Origin,
-    engine: String,
+    engine: &'static str,
     bundle: String,
     sample_rate: u32,
     recordings: Side,
@@ -118,7 +118,7 @@ impl PathBench {
         let samples = recordings.iter().map(|p| p.samples.len()).sum();
         let report = Report {
             origin: Origin::one_thread(self.rounds as usize),
-            engine: format!("{:?}", self.model.engine).to_lowercase(),
+            engine: self.model.engine.name(),
             bundle: opened.manifest.id.clone(),
             sample_rate: rate,
             recordings: Side::of(samples, rate, predictions, &whole),

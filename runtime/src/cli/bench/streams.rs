@@ -104,7 +104,7 @@ struct Trial {
 struct Report {
     #[serde(flatten)]
     origin: Origin,
-    engine: String,
+    engine: &'static str,
     bundle: String,
     sample_rate: u32,
     streams: usize,
@@ -159,7 +159,7 @@ impl StreamsBench {
         let spoken = trials.iter().map(|t| t.spoken).max().unwrap_or(0);
         let report = Report {
             origin: Origin::one_thread(trials.len()),
-            engine: format!("{:?}", self.model.engine).to_lowercase(),
+            engine: self.model.engine.name(),
             bundle: opened.manifest.id.clone(),
             sample_rate: self.content.stream_rate,
             streams: good,
