@@ -9,6 +9,7 @@
 
 pub mod adapt;
 pub mod atomic;
+pub mod augment;
 pub mod classify;
 pub mod cli;
 pub mod config;

@@ -5,6 +5,7 @@
 
 mod device;
 mod keys;
+pub(crate) mod range;
 
 use std::path::{Path, PathBuf};
 
@@ -19,13 +20,6 @@ use crate::export::card::CardConfig;
 
 /// The defaults with their explanations, as TOML.
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
-
-/// Widest layer: two neighbours of this width take 1.6 GB.
-const WIDEST: usize = 20_000;
-/// Most hidden layers of one network: with the output layers, encoder and classifier are as deep as a flat model file may be.
-const DEEPEST: usize = ser_runtime::engine::static_model::MAX_LAYERS / 2 - 1;
-/// Most epochs, rows of a batch, synthetic rows.
-const MOST: usize = 1_000_000;
 
 /// Everything that decides a training run, apart from the feature table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -410,43 +404,12 @@ impl Config {
                 problem: problem.into(),
             })
         };
-        let share = |key, x: f64| {
-            if (0.0..1.0).contains(&x) {
-                Ok(())
-            } else {
-                fail(key, "must be at least 0 and less than 1")
-            }
-        };
-        let positive = |key, x: f64| {
-            if x > 0.0 && x.is_finite() {
-                Ok(())
-            } else {
-                fail(key, "must be greater than 0")
-            }
-        };
-        let natural = |key, x: usize| {
-            if (1..=MOST).contains(&x) {
-                Ok(())
-            } else {
-                fail(key, &format!("must lie between 1 and {MOST}"))
-            }
-        };
-        let not_negative = |key, x: f64| {
-            if x >= 0.0 && x.is_finite() {
-                Ok(())
-            } else {
-                fail(key, "must not be negative")
-            }
-        };
-        let widths = |key, w: &[usize]| {
-            if w.len() > DEEPEST {
-                fail(key, &format!("must hold at most {DEEPEST} layers"))
-            } else if w.iter().all(|x| (1..=WIDEST).contains(x)) {
-                Ok(())
-            } else {
-                fail(key, &format!("must hold widths between 1 and {WIDEST}"))
-            }
-        };
+        let bad = |key, problem: Result<(), String>| problem.or_else(|p| fail(key, &p));
+        let share = |key, x| bad(key, range::share(x));
+        let positive = |key, x| bad(key, range::positive(x));
+        let natural = |key, x| bad(key, range::natural(x));
+        let not_negative = |key, x| bad(key, range::not_negative(x));
+        let widths = |key, w: &[usize]| bad(key, range::widths(w));
         let (a, g, c, v) = (
             &self.autoencoder,
             &self.gan,

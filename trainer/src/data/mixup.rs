@@ -114,10 +114,33 @@ impl Mixer {
         pool: &Pool,
         rng: &mut R,
     ) -> MixedBatch {
+        let real = ((indices.len() as f64 * self.real_share).ceil() as usize)
+            .clamp(1.min(indices.len()), indices.len());
+        self.mix(rows, indices, real, pool, rng)
+    }
+
+    /// As [`batch`](Self::batch), with no row left real.
+    pub fn mixtures<R: Rng + ?Sized>(
+        &self,
+        rows: &Rows,
+        indices: &[usize],
+        pool: &Pool,
+        rng: &mut R,
+    ) -> MixedBatch {
+        self.mix(rows, indices, 0, pool, rng)
+    }
+
+    /// `indices` in random order, the first `real` of them unmixed.
+    fn mix<R: Rng + ?Sized>(
+        &self,
+        rows: &Rows,
+        indices: &[usize],
+        real: usize,
+        pool: &Pool,
+        rng: &mut R,
+    ) -> MixedBatch {
         let mut order = indices.to_vec();
         order.shuffle(rng);
-        let real = ((order.len() as f64 * self.real_share).ceil() as usize)
-            .clamp(1.min(order.len()), order.len());
         let mut batch = MixedBatch {
             width: rows.width,
             classes: rows.classes,

@@ -1,6 +1,6 @@
 //! What a phase of a run works with - normaliser, rows, networks - and the epochs of its stages.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use serde_json::{Map, Value, json};
 
 use ser_features::{FeatureGroups, FeatureSet};
@@ -15,9 +15,9 @@ use crate::data::folds::Fold;
 use crate::data::mixup::{Mixer, Pool};
 use crate::data::stream;
 use crate::data::task::Task;
+use crate::gan::common::Means;
 use crate::gan::mixup_gan::{LearningRates, MixupGan};
 use crate::metrics::{Confusion, balanced_cross_entropy};
-use crate::nn::{BackendError, values};
 
 /// Sets the scale of features outside `groups` to 0: they are 0 for every row, and an exported model does not read them.
 fn leave_out(
@@ -232,32 +232,4 @@ fn normalised(
         values,
         indices.iter().map(|&i| task.classes[i]).collect(),
     ))
-}
-
-/// Sums of named one-element tensors over the batches of an epoch; read from the device once, at its end.
-#[derive(Default)]
-struct Means {
-    sums: Vec<(&'static str, Tensor<1>)>,
-    count: usize,
-}
-
-impl Means {
-    fn add<const N: usize>(&mut self, numbers: [(&'static str, Tensor<1>); N]) {
-        self.count += 1;
-        for (name, value) in numbers {
-            match self.sums.iter_mut().find(|(n, _)| *n == name) {
-                Some((_, sum)) => *sum = sum.clone() + value,
-                None => self.sums.push((name, value)),
-            }
-        }
-    }
-
-    fn finish(self) -> Result<Map<String, Value>, BackendError> {
-        let mut out = Map::new();
-        for (name, sum) in self.sums {
-            let sum = values(sum)?.first().copied().unwrap_or(f32::NAN);
-            out.insert(name.into(), json!(f64::from(sum) / self.count as f64));
-        }
-        Ok(out)
-    }
 }
