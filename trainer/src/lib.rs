@@ -9,6 +9,7 @@
 
 pub mod adapt;
 pub mod atomic;
+pub mod bench_svm;
 pub mod classify;
 pub mod cli;
 pub mod config;
@@ -21,12 +22,17 @@ pub mod export;
 pub mod extract;
 pub mod fit;
 pub mod gan;
+mod gram;
 pub mod metrics;
 pub mod model;
 pub mod nn;
 pub mod plots;
 pub mod progress;
+//R pub mod reduce;
 pub mod report;
+//S pub mod similarity;
+mod simd;
+pub mod stats;
 pub mod table;
 pub mod verify;
 

@@ -1,3 +1,5 @@
 //! Classifiers.
 
 pub mod dnn;
+pub mod svm;
+mod svm_solver;
