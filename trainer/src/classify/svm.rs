@@ -202,6 +202,17 @@ impl Svm {
         Ok(rows.concat())
     }
 
+    /// The decision of each pair of classes that have training rows, pairs in the order (0, 1), (0, 2), …, for each row of `x`: positive for the
+    /// first class of the pair. Not bounded.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn decisions(&self, x: &[f32]) -> Result<Vec<Vec<f64>>, SvmError> {
+        self.each_row(x, |machines, row| {
+            vectorised(|| machines.decisions(row).map(|(_, d)| d).collect())
+        })
+    }
+
     fn each_row<T: Send>(
         &self,
         x: &[f32],
@@ -770,3 +781,7 @@ pub fn grid_search(
     let (config, _, machines) = tried.swap_remove(best);
     Ok((sorted.finish(machines, &config), config, points))
 }
+
+#[cfg(test)]
+#[path = "svm_tests.rs"]
+mod tests;

@@ -16,6 +16,10 @@ use crate::simd::{dot, exp_of_negative, squared_distance, vectorised};
 const LEAST_CURVATURE: f64 = 1e-12;
 /// Rows scanned between two looks for the best so far.
 const BLOCK: usize = 256;
+/// Steps after which a problem is looked over for rows that no longer matter.
+const SHRINK_AFTER: usize = 1000;
+/// Rows of a shrunk problem at most: its matrix is held (64 MiB).
+const SHRUNK_ROWS: usize = 4096;
 /// Kernel values that a pair of classes keeps where the kernel matrix is too large to be held (256 MiB).
 const CACHED_VALUES: usize = 64 << 20;
 
@@ -204,10 +208,18 @@ pub(super) struct Solution {
     pub(super) converged: bool,
 }
 
-/// v with what keeps a row out of a choice: 0, or an infinity where β is at its bound.
+/// The iterate of a problem or of a part of its rows.
 struct State {
+    beta: Vec<f64>,
+    lower: Vec<f64>,
+    upper: Vec<f64>,
+    /// K(xᵢ, xᵢ).
+    diagonal: Vec<f64>,
+    /// The gradient y - K β.
     v: Vec<f64>,
+    /// 0, or -∞ where β is at its upper bound.
     up: Vec<f64>,
+    /// 0, or ∞ where β is at its lower bound.
     down: Vec<f64>,
 }
 
@@ -234,85 +246,180 @@ pub(super) fn solve(
     tolerance: f64,
     max_iterations: usize,
 ) -> Solution {
-    let (n, split) = (c.len(), rows.split());
-    let first = |t: usize| t < split;
-    let lower = |t: usize| if first(t) { 0.0 } else { -c[t] };
-    let upper = |t: usize| if first(t) { c[t] } else { 0.0 };
-    let diagonal = rows.diagonal();
-    let mut beta = vec![0.0f64; n];
+    let split = rows.split();
+    let (first, second) = c.split_at(split);
+    let zeros = |part: &[f64]| vec![0.0; part.len()];
     let mut state = State {
-        v: (0..n).map(|t| if first(t) { 1.0 } else { -1.0 }).collect(),
-        up: (0..n)
-            .map(|t| if first(t) { 0.0 } else { f64::NEG_INFINITY })
+        beta: zeros(c),
+        lower: zeros(first)
+            .into_iter()
+            .chain(second.iter().map(|c| -c))
             .collect(),
-        down: (0..n)
-            .map(|t| if first(t) { f64::INFINITY } else { 0.0 })
+        upper: first.iter().copied().chain(zeros(second)).collect(),
+        diagonal: rows.diagonal(),
+        v: (0..c.len())
+            .map(|t| if t < split { 1.0 } else { -1.0 })
             .collect(),
+        up: zeros(c),
+        down: zeros(c),
     };
-    let zeros = vec![0.0f32; n];
-    let (z1, z2) = zeros.split_at(split);
-    let mut found = state.advance([z1, z2], [z1, z2], 0.0);
-    let mut iterations = 0;
-    let mut converged = true;
-    while found.most - found.least >= tolerance {
-        if iterations == max_iterations {
-            converged = false;
-            break;
-        }
-        iterations += 1;
-        let Some(i) = state.index_of(found) else {
-            break;
-        };
-        let row_i = rows.fetch(i);
-        let Some(j) = state.partner(&row_i, &diagonal, found.most, diagonal[i]) else {
-            break;
-        };
-        let row_j = rows.fetch(j);
-        let curvature = (diagonal[i] + diagonal[j] - 2.0 * row_i.at(j)).max(LEAST_CURVATURE);
-        let wanted = (state.v[i] - state.v[j]) / curvature;
-        let (room_i, room_j) = (upper(i) - beta[i], beta[j] - lower(j));
-        let step = wanted.min(room_i).min(room_j);
-        beta[i] = if step == room_i {
-            upper(i)
-        } else {
-            beta[i] + step
-        };
-        beta[j] = if step == room_j {
-            lower(j)
-        } else {
-            beta[j] - step
-        };
-        for t in [i, j] {
-            state.up[t] = if beta[t] < upper(t) {
-                0.0
-            } else {
-                f64::NEG_INFINITY
-            };
-            state.down[t] = if beta[t] > lower(t) {
-                0.0
-            } else {
-                f64::INFINITY
-            };
-        }
-        found = state.advance(row_i.parts(), row_j.parts(), step);
-    }
-    let free: Vec<f64> = (0..n)
-        .filter(|&t| lower(t) < beta[t] && beta[t] < upper(t))
+    (0..c.len()).for_each(|t| state.set_bounds(t));
+    let mut left = max_iterations;
+    let found = state.settle(&mut rows, tolerance, &mut left);
+    let free: Vec<f64> = (0..c.len())
+        .filter(|&t| state.is_free(t))
         .map(|t| state.v[t])
         .collect();
-    let bias = if free.is_empty() {
-        0.5 * (found.most + found.least)
-    } else {
-        free.iter().sum::<f64>() / free.len() as f64
-    };
     Solution {
-        beta,
-        bias,
-        converged,
+        bias: if free.is_empty() {
+            0.5 * (found.most + found.least)
+        } else {
+            free.iter().sum::<f64>() / free.len() as f64
+        },
+        beta: state.beta,
+        converged: found.most - found.least < tolerance,
     }
 }
 
 impl State {
+    /// Iterates until no pair of rows violates optimality by `tolerance` or no iteration is left.
+    ///
+    /// Now and then the rows that can still matter are solved as a problem of their own (shrinking): those away from their bounds, and those
+    /// at a bound that could yet form a violating pair. Their kernel matrix is copied, so that the loops over it stay dense.
+    fn settle(&mut self, rows: &mut PairRows<'_>, tolerance: f64, left: &mut usize) -> Extremes {
+        let mut found = self.iterate(rows, tolerance, self.beta.len().min(SHRINK_AFTER), left);
+        while found.most - found.least >= tolerance && *left > 0 {
+            let active: Vec<usize> = (0..self.beta.len())
+                .filter(|&t| {
+                    let (up, down) = (self.up[t] == 0.0, self.down[t] == 0.0);
+                    (up && (down || self.v[t] > found.least)) || (down && self.v[t] < found.most)
+                })
+                .collect();
+            if active.len() <= self.beta.len() / 2 && active.len() <= SHRUNK_ROWS {
+                self.settle_part(rows, &active, tolerance, left);
+            }
+            found = self.iterate(rows, tolerance, self.beta.len().min(SHRINK_AFTER), left);
+        }
+        found
+    }
+
+    /// Settles `active` rows with all others held, and brings v of all rows up to date.
+    fn settle_part(
+        &mut self,
+        rows: &mut PairRows<'_>,
+        active: &[usize],
+        tolerance: f64,
+        left: &mut usize,
+    ) {
+        let split = active.partition_point(|&t| t < rows.split());
+        let mut values = Vec::with_capacity(active.len() * active.len());
+        for &i in active {
+            let row = rows.fetch(i);
+            let [first, second] = row.parts();
+            values.extend(active[..split].iter().map(|&t| first[t]));
+            values.extend(active[split..].iter().map(|&t| second[t - first.len()]));
+        }
+        let of = |all: &[f64]| active.iter().map(|&t| all[t]).collect::<Vec<f64>>();
+        let mut part = State {
+            beta: of(&self.beta),
+            lower: of(&self.lower),
+            upper: of(&self.upper),
+            diagonal: of(&self.diagonal),
+            v: of(&self.v),
+            up: of(&self.up),
+            down: of(&self.down),
+        };
+        let mut of_part = PairRows::Matrix {
+            values: &values,
+            n: active.len(),
+            first: (0, split),
+            second: (split, active.len() - split),
+        };
+        part.settle(&mut of_part, tolerance, left);
+        for (&t, &beta) in active.iter().zip(&part.beta) {
+            let moved = beta - self.beta[t];
+            if moved == 0.0 {
+                continue;
+            }
+            self.beta[t] = beta;
+            self.set_bounds(t);
+            let row = rows.fetch(t);
+            let [first, second] = row.parts();
+            let (v1, v2) = self.v.split_at_mut(first.len());
+            vectorised(|| {
+                for (v, k) in [(v1, first), (v2, second)] {
+                    for (v, k) in v.iter_mut().zip(k) {
+                        *v -= moved * f64::from(*k);
+                    }
+                }
+            });
+        }
+    }
+
+    /// At most `most_steps` steps.
+    fn iterate(
+        &mut self,
+        rows: &mut PairRows<'_>,
+        tolerance: f64,
+        most_steps: usize,
+        left: &mut usize,
+    ) -> Extremes {
+        let zeros = vec![0.0f32; self.beta.len()];
+        let (first, second) = zeros.split_at(rows.split());
+        let mut found = self.advance([first, second], [first, second], 0.0);
+        for _ in 0..most_steps {
+            if *left == 0 || found.most - found.least < tolerance {
+                break;
+            }
+            let Some(i) = self.index_of(found) else {
+                break;
+            };
+            *left -= 1;
+            let row_i = rows.fetch(i);
+            let Some(j) = self.partner(&row_i, found.most, self.diagonal[i]) else {
+                break;
+            };
+            let row_j = rows.fetch(j);
+            let curvature = self.diagonal[i] + self.diagonal[j] - 2.0 * row_i.at(j);
+            let wanted = (self.v[i] - self.v[j]) / curvature.max(LEAST_CURVATURE);
+            let room_i = self.upper[i] - self.beta[i];
+            let room_j = self.beta[j] - self.lower[j];
+            let step = wanted.min(room_i).min(room_j);
+            // Bounds are met exactly, so that they can be told by comparing.
+            self.beta[i] = if step == room_i {
+                self.upper[i]
+            } else {
+                self.beta[i] + step
+            };
+            self.beta[j] = if step == room_j {
+                self.lower[j]
+            } else {
+                self.beta[j] - step
+            };
+            self.set_bounds(i);
+            self.set_bounds(j);
+            found = self.advance(row_i.parts(), row_j.parts(), step);
+        }
+        found
+    }
+
+    fn set_bounds(&mut self, t: usize) {
+        self.up[t] = if self.beta[t] < self.upper[t] {
+            0.0
+        } else {
+            f64::NEG_INFINITY
+        };
+        self.down[t] = if self.beta[t] > self.lower[t] {
+            0.0
+        } else {
+            f64::INFINITY
+        };
+    }
+
+    fn is_free(&self, t: usize) -> bool {
+        self.up[t] == 0.0 && self.down[t] == 0.0
+    }
+
     /// v -= step (Kᵢ - Kⱼ), and the extremes of the result.
     fn advance(&mut self, k_i: [&[f32]; 2], k_j: [&[f32]; 2], step: f64) -> Extremes {
         let mut out = Extremes::NONE;
@@ -339,7 +446,7 @@ impl State {
     }
 
     /// The row that can go down and promises most: (v_i - v_j)² / curvature, the last of equal ones.
-    fn partner(&self, k_i: &Row<'_>, diagonal: &[f64], most: f64, d_i: f64) -> Option<usize> {
+    fn partner(&self, k_i: &Row<'_>, most: f64, d_i: f64) -> Option<usize> {
         let mut best = (0.0f64, None);
         let mut start = 0;
         for k in k_i.parts() {
@@ -347,7 +454,7 @@ impl State {
             let (v, down, d) = (
                 &self.v[start..end],
                 &self.down[start..end],
-                &diagonal[start..end],
+                &self.diagonal[start..end],
             );
             let mut scores = [0.0f64; BLOCK];
             for at in (0..k.len()).step_by(BLOCK) {
