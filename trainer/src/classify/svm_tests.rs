@@ -1,4 +1,6 @@
 use super::*;
+use crate::data::batches::Rows;
+use crate::metrics::Confusion;
 
 const TRAIN: usize = 300;
 const TEST: usize = 200;
