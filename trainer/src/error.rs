@@ -1,6 +1,7 @@
 //! The crate's error: one variant per stage, each the stage's own enum.
 
 use crate::adapt::SimulationError;
+use crate::bench_svm::BenchSvmError;
 use crate::corpus::CorpusError;
 use crate::evaluate::EvaluateError;
 use crate::export::bundle::ExportError;
@@ -34,6 +35,9 @@ pub enum Error {
     /// Adaptation could not be simulated.
     #[error(transparent)]
     Simulation(#[from] SimulationError),
+    /// The support vector machine could not be timed.
+    #[error(transparent)]
+    BenchSvm(#[from] BenchSvmError),
     /// A trained model could not be exported.
     #[error(transparent)]
     Export(#[from] ExportError),

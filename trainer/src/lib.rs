@@ -10,6 +10,7 @@
 pub mod adapt;
 pub mod atomic;
 pub mod augment;
+pub mod bench_svm;
 pub mod classify;
 pub mod cli;
 pub mod config;
@@ -22,12 +23,17 @@ pub mod export;
 pub mod extract;
 pub mod fit;
 pub mod gan;
+mod gram;
 pub mod metrics;
 pub mod model;
 pub mod nn;
 pub mod plots;
 pub mod progress;
+pub mod reduce;
 pub mod report;
+mod simd;
+pub mod similarity;
+pub mod stats;
 pub mod table;
 pub mod verify;
 

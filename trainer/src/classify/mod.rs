@@ -1,3 +1,6 @@
 //! Classifiers.
 
 pub mod dnn;
+pub mod svm;
+mod svm_grid;
+mod svm_solver;

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand; this one only dispatches.
 
 mod adapt;
+mod bench_svm;
 mod corpus;
 mod evaluate;
 mod export;
@@ -36,6 +37,8 @@ enum Command {
     Export(export::Args),
     /// Measure adaptive normalisation on voices that a bundle never heard
     Adapt(adapt::Args),
+    /// Time the support vector machine beside scikit-learn's
+    BenchSvm(bench_svm::Args),
     /// Read a feature table made elsewhere (openSMILE CSV or ARFF, any CSV or Parquet)
     Import(import::Args),
     /// Make a corpus of synthetic voices, to try the programs with
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Export(args) => export::run(args),
         Command::Adapt(args) => adapt::run(args),
+        Command::BenchSvm(args) => bench_svm::run(args),
         Command::Import(args) => import::run(args),
         Command::SynthCorpus(args) => synth::run(args),
         Command::Verify(args) => verify::run(args),
