@@ -4,8 +4,9 @@
 //! For each emotion one CycleGAN between an unlabelled source set and that emotion's training rows: feed-forward
 //! generators G (source to target) and F (back) on feature vectors and a discriminator on either side. G and F minimise
 //! adversarial losses (non-saturating), the cycle consistency |F(G(s)) - s| + |G(F(t)) - t| (mean over elements, Zhu et
-//! al. 2017), and the cross-entropy of a classifier on G(s) with the target emotion as label. The classifier is trained
-//! before on the training rows and is then left as it is. Synthetic rows are G(s) and carry the target emotion.
+//! al. 2017; in units of the training values' spread, so that its weight means the same under each normaliser), and the
+//! cross-entropy of a classifier on G(s) with the target emotion as label. The classifier is trained before on the
+//! training rows and is then left as it is. Synthetic rows are G(s) and carry the target emotion.
 //!
 //! Ours, as in [`prior_gan`](super::prior_gan): dropout in the discriminators, and noise on their inputs that fades out.
 
@@ -179,14 +180,12 @@ pub fn synthesise(
         _ => Some(classifier(config, train, seed, device, &mut losses)?),
     };
     let mut out = Vec::with_capacity(rows * train.width);
-    let spread = spread(train);
     for (class, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
         let mut gan = CycleGan::new(config, train, kind, class, judge.clone(), seed, device);
         let sides = Sides {
             source,
             train,
             target: members(train, class),
-            spread,
         };
         for epoch in 1..=config.epochs {
             let numbers = gan.epoch(&sides, seed, epoch)?;
@@ -236,8 +235,6 @@ struct Sides<'r> {
     train: &'r Rows,
     /// Training rows of the target emotion.
     target: Vec<usize>,
-    /// Of all training rows.
-    spread: f64,
 }
 
 impl Sides<'_> {
@@ -264,6 +261,8 @@ struct CycleGan<'c> {
     source_discriminator: Player,
     target_discriminator: Player,
     judge: Option<Mlp>,
+    /// Spread of the training values, in which noise and cycle losses are measured; 1 where there is none.
+    unit: f32,
     device: Device,
 }
 
@@ -304,10 +303,12 @@ impl<'c> CycleGan<'c> {
             let rate = config.discriminator_learning_rate;
             player(&discriminator, name, rate, config.discriminator_dropout)
         };
+        let spread = spread(train) as f32;
         Self {
             config,
             class,
             classes: train.classes,
+            unit: if spread > 0.0 { spread } else { 1.0 },
             forward: generator("forward generator"),
             back: generator("back generator"),
             source_discriminator: discriminator("source discriminator"),
@@ -327,7 +328,7 @@ impl<'c> CycleGan<'c> {
         let purpose = format!("cycle-gan class {} epoch", self.class);
         let mut rng = stream(seed, &purpose, epoch);
         let left = (c.epochs + 1 - epoch) as f64 / c.epochs as f64;
-        let noise = c.input_noise * sides.spread * left;
+        let noise = c.input_noise * f64::from(self.unit) * left;
         let sources: Vec<usize> = (0..sides.source.len() / sides.train.width).collect();
         let pairs = sources.len().max(sides.target.len()).min(c.rows_per_epoch);
         let source = draws(&sources, pairs, &mut rng);
@@ -358,6 +359,7 @@ impl<'c> CycleGan<'c> {
         let as_source = self.back.forward(target.clone(), rng);
         let cycle = distance(self.back.forward(as_target.clone(), rng), source.clone())
             + distance(self.forward.forward(as_source.clone(), rng), target.clone());
+        let cycle = cycle.div_scalar(self.unit);
         let mut deceive = |judge: &Player, fake: &Tensor<2>| {
             let fake = noisy(fake.clone(), noise, rng);
             bce_real(judge.forward_frozen(fake, rng))
