@@ -446,10 +446,272 @@ pub(crate) fn mean_of(train: &Rows, indices: &[usize]) -> Vec<f32> {
     sum.into_iter().map(|s| (s / n) as f32).collect()
 }
 
+/// Root mean square, over all values, of the deviations from the features' means: the unit in which noise is stated.
+pub(crate) fn spread(train: &Rows) -> f64 {
+    let mean = mean_of(train, &(0..train.len()).collect::<Vec<_>>());
+    let rows = train.values.chunks_exact(train.width.max(1));
+    let square: f64 = rows
+        .flat_map(|row| row.iter().zip(&mean))
+        .map(|(x, m)| f64::from(x - m).powi(2))
+        .sum();
+    (square / train.values.len().max(1) as f64).sqrt()
+}
+
 fn keep_in_range(kind: NormaliserKind, values: &mut [f32]) {
     if kind == NormaliserKind::MinMax {
         for v in values {
             *v = v.clamp(0.0, 1.0);
         }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::config::MixupConfig;
+    use crate::config::Pairing;
+
+    /// Two Gaussian classes of 60 and 30 rows in 6 dimensions, 3 apart in the first two of them; under min-max squeezed into 0..1.
+    pub(crate) fn toy(kind: NormaliserKind, seed: u64) -> Rows {
+        let class: Vec<usize> = (0..90).map(|i| usize::from(i % 3 == 2)).collect();
+        let mut rng = stream(seed, "toy", 0);
+        let mut values = Vec::new();
+        for &c in &class {
+            let row = normals(6, 0.7, &mut rng);
+            let centre = if c == 0 { -1.5 } else { 1.5 };
+            values.extend(row.iter().enumerate().map(|(f, x)| match f {
+                0 => x + centre,
+                1 => x - centre,
+                _ => *x,
+            }));
+        }
+        if kind == NormaliserKind::MinMax {
+            values
+                .iter_mut()
+                .for_each(|v| *v = 1.0 / (1.0 + (-*v).exp()));
+        }
+        Rows::recorded(6, 2, values, class)
+    }
+
+    /// Share of `test` that lies nearest to the mean of its own class among the synthetic rows.
+    pub(crate) fn nearest_mean_accuracy(made: &Synthetic, test: &Rows) -> f64 {
+        let mut rows = Rows::recorded(test.width, test.classes, Vec::new(), Vec::new());
+        rows.push_synthetic(&made.values, &made.targets);
+        let means: Vec<Vec<f32>> = (0..test.classes)
+            .map(|c| mean_of(&rows, &members(&rows, c)))
+            .collect();
+        let right = (0..test.len()).filter(|&i| {
+            let nearness = means.iter().map(|m| {
+                let d = m.iter().zip(test.row(i)).map(|(a, b)| (a - b) * (a - b));
+                -d.sum::<f32>()
+            });
+            let nearness: Vec<f32> = nearness.collect();
+            crate::data::batches::largest(&nearness) == test.class[i]
+        });
+        right.count() as f64 / test.len() as f64
+    }
+
+    /// What must hold of the rows of any method with hard labels on [`toy`]: 2 : 1, class by class, finite, in range.
+    pub(crate) fn check_toy(made: &Synthetic, kind: NormaliserKind, rows: usize) {
+        assert_eq!(
+            (made.values.len(), made.targets.len()),
+            (rows * 6, rows * 2)
+        );
+        let of_first = rows * 2 / 3;
+        for (i, y) in made.targets.chunks(2).enumerate() {
+            let expected = if i < of_first { [1.0, 0.0] } else { [0.0, 1.0] };
+            assert_eq!(y, expected);
+        }
+        assert!(made.values.iter().all(|v| v.is_finite()));
+        if kind == NormaliserKind::MinMax {
+            assert!(made.values.iter().all(|v| (0.0..=1.0).contains(v)));
+        }
+    }
+
+    const Z: NormaliserKind = NormaliserKind::ZScore;
+    const MM: NormaliserKind = NormaliserKind::MinMax;
+
+    #[test]
+    fn classes_keep_their_proportions() {
+        let rows = |class: Vec<usize>| Rows::recorded(1, 4, vec![0.0; class.len()], class);
+        let of = |class, n| proportions(&rows(class), n);
+        assert_eq!(of(vec![0, 0, 0, 1, 2, 2], 12), [6, 2, 4, 0]);
+        assert_eq!(of(vec![0, 0, 0, 1, 2, 2], 4), [2, 1, 1, 0]);
+        assert_eq!(of(vec![3], 5), [0, 0, 0, 5]);
+        for n in 1..40 {
+            assert_eq!(
+                of(vec![0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3], n)
+                    .iter()
+                    .sum::<usize>(),
+                n
+            );
+        }
+    }
+
+    #[test]
+    fn noise_copies_are_training_rows_with_noise_of_that_size() {
+        let train = toy(Z, 1);
+        let exact = noise_copies(&train, Z, 0.0, 180, 1).unwrap();
+        check_toy(&exact, Z, 180);
+        for row in exact.values.chunks(6) {
+            let copies = exact.values.chunks(6).filter(|r| *r == row).count();
+            assert_eq!(copies, 2, "each row twice");
+            assert!((0..90).any(|i| train.row(i) == row));
+        }
+        let made = noise_copies(&train, Z, 0.3, 9000, 1).unwrap();
+        check_toy(&made, Z, 9000);
+        // Within a class the variance grows by 0.09; the class means stay.
+        let spread = |values: Vec<f32>| {
+            let n = values.len() as f32;
+            let mean = values.iter().sum::<f32>() / n;
+            (
+                mean,
+                values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n,
+            )
+        };
+        let (m0, v0) = spread(
+            members(&train, 0)
+                .iter()
+                .map(|&i| train.row(i)[0])
+                .collect(),
+        );
+        let (m1, v1) = spread(made.values.chunks(6).take(6000).map(|r| r[0]).collect());
+        assert!(
+            (m0 - m1).abs() < 0.02 && (v1 - v0 - 0.09).abs() < 0.02,
+            "{m0} {m1} {v0} {v1}"
+        );
+        check_toy(&noise_copies(&toy(MM, 1), MM, 0.5, 90, 1).unwrap(), MM, 90);
+        assert_eq!(
+            made.digest(),
+            noise_copies(&train, Z, 0.3, 9000, 1).unwrap().digest()
+        );
+        assert_ne!(
+            made.digest(),
+            noise_copies(&train, Z, 0.3, 9000, 2).unwrap().digest()
+        );
+    }
+
+    #[test]
+    fn class_gaussians_have_the_moments_of_their_class() {
+        // Feature 1 is twice feature 0, plus a little; the classes differ in mean and spread.
+        let class: Vec<usize> = (0..40).map(|i| i % 2).collect();
+        let mut rng = stream(3, "t", 0);
+        let values = class
+            .iter()
+            .flat_map(|&c| {
+                let e = normals(2, 1.0, &mut rng);
+                let x = c as f32 * 5.0 + e[0] * (1.0 + c as f32);
+                [x, 2.0 * x + 0.3 * e[1]]
+            })
+            .collect();
+        let train = Rows::recorded(2, 2, values, class);
+        let moments = |rows: Vec<&[f32]>, divisor: f64| {
+            let n = rows.len() as f64;
+            let mean = |f: usize| rows.iter().map(|r| f64::from(r[f])).sum::<f64>() / n;
+            let (a, b) = (mean(0), mean(1));
+            let product = |f: usize, g: usize, p: f64, q: f64| {
+                let all = rows
+                    .iter()
+                    .map(|r| (f64::from(r[f]) - p) * (f64::from(r[g]) - q));
+                all.sum::<f64>() / divisor
+            };
+            [
+                a,
+                b,
+                product(0, 0, a, a),
+                product(1, 1, b, b),
+                product(0, 1, a, b),
+            ]
+        };
+        for covariance in [Covariance::Full, Covariance::Diagonal] {
+            let made = class_gaussians(&train, Z, covariance, 20_000, 1).unwrap();
+            for c in 0..2 {
+                let real = members(&train, c)
+                    .into_iter()
+                    .map(|i| train.row(i))
+                    .collect();
+                let mut want = moments(real, 19.0);
+                if covariance == Covariance::Diagonal {
+                    want[4] = 0.0;
+                }
+                let rows = made
+                    .values
+                    .chunks(2)
+                    .skip(c * 10_000)
+                    .take(10_000)
+                    .collect();
+                let got = moments(rows, 10_000.0);
+                // Six standard errors of 10,000 draws of a Gaussian.
+                let (s0, s1) = (want[2].sqrt(), want[3].sqrt());
+                let errors = [s0, s1, 1.5 * s0 * s0, 1.5 * s1 * s1, 1.5 * s0 * s1];
+                for ((g, w), e) in got.iter().zip(want).zip(errors) {
+                    assert!((g - w).abs() < 0.06 * e, "{got:?} {want:?}");
+                }
+            }
+        }
+        let made = class_gaussians(&toy(MM, 2), MM, Covariance::Full, 60, 1).unwrap();
+        check_toy(&made, MM, 60);
+        let lonely = Rows::recorded(1, 2, vec![1.0, 2.0, 3.0], vec![0, 0, 1]);
+        let error = class_gaussians(&lonely, Z, Covariance::Full, 3, 1).unwrap_err();
+        assert!(matches!(
+            error,
+            AugmentError::SmallClass { class: 1, rows: 1 }
+        ));
+    }
+
+    #[test]
+    fn mixup_copies_mix_every_row_and_its_label_alike() {
+        let train = Rows::recorded(1, 2, vec![0.0, 1.0], vec![0, 1]);
+        let mixer = Mixer::new(&MixupConfig {
+            alpha: 1.0,
+            real_share: 1.0,
+            pairing: Pairing::Any,
+        })
+        .unwrap();
+        let made = mixup_copies(&train, &mixer, 501, 1).unwrap();
+        assert_eq!(made.values.len(), 501);
+        for (x, y) in made.values.iter().zip(made.targets.chunks(2)) {
+            assert!((y[1] - x).abs() < 1e-6 && (y[0] + y[1] - 1.0).abs() < 1e-6);
+        }
+        // Half of the partners are the row itself; the others lie strictly between.
+        let between = made
+            .values
+            .iter()
+            .filter(|v| **v > 0.0 && **v < 1.0)
+            .count();
+        assert!((200..300).contains(&between), "{between}");
+        assert_eq!(
+            made.digest(),
+            mixup_copies(&train, &mixer, 501, 1).unwrap().digest()
+        );
+    }
+
+    #[test]
+    fn unusable_input_is_refused_by_name() {
+        let mut rows = toy(Z, 1);
+        let noise = |rows: &Rows, std, n| noise_copies(rows, Z, std, n, 1).unwrap_err().to_string();
+        assert!(noise(&rows, 0.1, 0).contains("at least 1"));
+        assert!(noise(&rows, -0.1, 5).contains("`std` must not be negative"));
+        rows.values[13] = f32::NAN;
+        let message = noise(&rows, 0.1, 5);
+        assert!(
+            message.contains("training row 3, feature 2") && message.contains("NaN"),
+            "{message}"
+        );
+        rows.values.pop();
+        assert!(noise(&rows, 0.1, 5).contains("539 values"));
+        let none = Rows::recorded(6, 2, Vec::new(), Vec::new());
+        assert!(noise(&none, 0.1, 5).contains("0 values"));
+    }
+
+    #[test]
+    fn the_digest_sees_values_and_targets() {
+        let made = noise_copies(&toy(Z, 1), Z, 0.1, 9, 1).unwrap();
+        let mut other = made.clone();
+        other.values[3] += 1e-3;
+        let mut third = made.clone();
+        third.targets.swap(0, 1);
+        assert!(made.digest() != other.digest() && made.digest() != third.digest());
+        assert_eq!(made.digest().len(), 64);
     }
 }

@@ -4,8 +4,9 @@
 //! For each emotion one CycleGAN between an unlabelled source set and that emotion's training rows: feed-forward
 //! generators G (source to target) and F (back) on feature vectors and a discriminator on either side. G and F minimise
 //! adversarial losses (non-saturating), the cycle consistency |F(G(s)) - s| + |G(F(t)) - t| (mean over elements, Zhu et
-//! al. 2017), and the cross-entropy of a classifier on G(s) with the target emotion as label. The classifier is trained
-//! before on the training rows and is then left as it is. Synthetic rows are G(s) and carry the target emotion.
+//! al. 2017; in units of the training values' spread, so that its weight means the same under each normaliser), and the
+//! cross-entropy of a classifier on G(s) with the target emotion as label. The classifier is trained before on the
+//! training rows and is then left as it is. Synthetic rows are G(s) and carry the target emotion.
 //!
 //! Ours, as in [`prior_gan`](super::prior_gan): dropout in the discriminators, and noise on their inputs that fades out.
 
@@ -18,7 +19,7 @@ use serde_json::{Map, json};
 use super::common::{Means, Player, noisy, output_activation, shape};
 use crate::augment::{
     AugmentError, EpochLosses, Synthetic, check_input, check_output, check_values, draws,
-    epoch_losses, first_problem, members, proportions,
+    epoch_losses, first_problem, members, proportions, spread,
 };
 use crate::classify::dnn::Dnn;
 use crate::config::{Balance, ClassifierInput, Config, range};
@@ -53,8 +54,8 @@ pub struct CycleGanConfig {
     pub discriminator_dropout: f64,
     /// The same for the classifier.
     pub classifier_dropout: f64,
-    /// Standard deviation of the noise on the discriminators' inputs in the first epoch, in units of the normalised
-    /// features; it falls linearly to 0 after the last.
+    /// Standard deviation of the noise on the discriminators' inputs in the first epoch, in units of the
+    /// training values' own (about their features' means); it falls linearly to 0 after the last.
     pub input_noise: f64,
     /// Adam's step size for G and F.
     pub generator_learning_rate: f64,
@@ -260,6 +261,8 @@ struct CycleGan<'c> {
     source_discriminator: Player,
     target_discriminator: Player,
     judge: Option<Mlp>,
+    /// Spread of the training values, in which noise and cycle losses are measured; 1 where there is none.
+    unit: f32,
     device: Device,
 }
 
@@ -300,10 +303,12 @@ impl<'c> CycleGan<'c> {
             let rate = config.discriminator_learning_rate;
             player(&discriminator, name, rate, config.discriminator_dropout)
         };
+        let spread = spread(train) as f32;
         Self {
             config,
             class,
             classes: train.classes,
+            unit: if spread > 0.0 { spread } else { 1.0 },
             forward: generator("forward generator"),
             back: generator("back generator"),
             source_discriminator: discriminator("source discriminator"),
@@ -322,7 +327,8 @@ impl<'c> CycleGan<'c> {
         let c = self.config;
         let purpose = format!("cycle-gan class {} epoch", self.class);
         let mut rng = stream(seed, &purpose, epoch);
-        let noise = c.input_noise * (c.epochs + 1 - epoch) as f64 / c.epochs as f64;
+        let left = (c.epochs + 1 - epoch) as f64 / c.epochs as f64;
+        let noise = c.input_noise * f64::from(self.unit) * left;
         let sources: Vec<usize> = (0..sides.source.len() / sides.train.width).collect();
         let pairs = sources.len().max(sides.target.len()).min(c.rows_per_epoch);
         let source = draws(&sources, pairs, &mut rng);
@@ -353,6 +359,7 @@ impl<'c> CycleGan<'c> {
         let as_source = self.back.forward(target.clone(), rng);
         let cycle = distance(self.back.forward(as_target.clone(), rng), source.clone())
             + distance(self.forward.forward(as_source.clone(), rng), target.clone());
+        let cycle = cycle.div_scalar(self.unit);
         let mut deceive = |judge: &Player, fake: &Tensor<2>| {
             let fake = noisy(fake.clone(), noise, rng);
             bce_real(judge.forward_frozen(fake, rng))
@@ -408,4 +415,141 @@ impl<'c> CycleGan<'c> {
 /// Mean absolute difference.
 fn distance(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
     (a - b).abs().mean()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::augment::tests::{check_toy, nearest_mean_accuracy, toy};
+
+    fn small() -> CycleGanConfig {
+        CycleGanConfig {
+            generator_hidden: vec![32],
+            discriminator_hidden: vec![32],
+            classifier_hidden: vec![16],
+            discriminator_dropout: 0.2,
+            classifier_dropout: 0.0,
+            generator_learning_rate: 2e-3,
+            discriminator_learning_rate: 2e-3,
+            classifier_learning_rate: 5e-3,
+            epochs: 25,
+            batch_size: 32,
+            ..CycleGanConfig::default()
+        }
+    }
+
+    /// Rows of both classes of another draw, for which nothing but their values is handed over.
+    fn source(kind: NormaliserKind) -> Vec<f32> {
+        toy(kind, 5).values
+    }
+
+    fn make(config: &CycleGanConfig, train: &Rows, kind: NormaliserKind, seed: u64) -> Synthetic {
+        let device = Device::flex();
+        synthesise(config, train, &source(kind), kind, 150, seed, &device).unwrap()
+    }
+
+    #[test]
+    fn moved_rows_teach_the_emotion_they_were_moved_to() {
+        for kind in [NormaliserKind::ZScore, NormaliserKind::MinMax] {
+            // The adversarial and cycle losses alone must do, too.
+            for weight in [0.0, 1.0] {
+                let config = CycleGanConfig {
+                    classification_weight: weight,
+                    ..small()
+                };
+                let made = make(&config, &toy(kind, 1), kind, 1);
+                check_toy(&made, kind, 150);
+                let accuracy = nearest_mean_accuracy(&made, &toy(kind, 2));
+                assert!(accuracy > 0.8, "{kind:?} {weight}: {accuracy}");
+            }
+        }
+    }
+
+    #[test]
+    fn training_lowers_the_cycle_and_classification_losses() {
+        let kind = NormaliserKind::ZScore;
+        let made = make(&small(), &toy(kind, 1), kind, 1);
+        for class in 0..2 {
+            let of: Vec<_> = made
+                .losses
+                .iter()
+                .filter(|l| l.class == Some(class))
+                .collect();
+            assert_eq!(of.len(), 25);
+            for loss in ["cycle_loss", "classification_loss"] {
+                let at = |i: usize| of[i].numbers[loss].as_f64().unwrap();
+                assert!(at(24) < 0.7 * at(0), "{loss}: {} -> {}", at(0), at(24));
+            }
+        }
+    }
+
+    /// Without the classifier and noise a CycleGAN sees the source and its own emotion: other emotions' rows change nothing.
+    #[test]
+    fn each_emotion_has_its_own_networks_and_rows() {
+        let kind = NormaliserKind::ZScore;
+        let config = CycleGanConfig {
+            classification_weight: 0.0,
+            // Its unit is the spread of all training rows.
+            input_noise: 0.0,
+            epochs: 2,
+            ..small()
+        };
+        let train = toy(kind, 1);
+        let mut poisoned = train.clone();
+        for i in members(&train, 1) {
+            poisoned.values[i * 6..(i + 1) * 6].fill(1e6);
+        }
+        let (a, b) = (
+            make(&config, &train, kind, 1),
+            make(&config, &poisoned, kind, 1),
+        );
+        assert!(a.values[..600] == b.values[..600]);
+        assert!(a.values[600..] != b.values[600..]);
+    }
+
+    #[test]
+    fn the_seed_alone_decides_and_a_small_source_will_do() {
+        let kind = NormaliserKind::ZScore;
+        let config = CycleGanConfig {
+            epochs: 2,
+            classifier_epochs: 2,
+            ..small()
+        };
+        let digest = |seed| make(&config, &toy(kind, 1), kind, seed).digest();
+        assert_eq!(digest(1), digest(1));
+        assert_ne!(digest(1), digest(2));
+        let few = &source(kind)[..18];
+        let made = synthesise(&config, &toy(kind, 1), few, kind, 9, 1, &Device::flex()).unwrap();
+        check_toy(&made, kind, 9);
+    }
+
+    #[test]
+    fn unusable_input_is_refused_by_name() {
+        let kind = NormaliserKind::ZScore;
+        let fail = |config: &CycleGanConfig, source: &[f32]| {
+            let made = synthesise(config, &toy(kind, 1), source, kind, 9, 1, &Device::flex());
+            made.unwrap_err().to_string()
+        };
+        assert!(fail(&small(), &[]).contains("0 values are no source rows of 6 features"));
+        assert!(fail(&small(), &[0.0; 7]).contains("7 values"));
+        let mut bad = source(kind);
+        bad[8] = f32::INFINITY;
+        assert!(fail(&small(), &bad).contains("source row 2, feature 3"));
+        let wild = CycleGanConfig {
+            generator_learning_rate: 1e30,
+            ..small()
+        };
+        let message = fail(&wild, &source(kind));
+        assert!(
+            message.contains("of class 0") && message.contains("in epoch 1"),
+            "{message}"
+        );
+        let negative = CycleGanConfig {
+            cycle_weight: -1.0,
+            ..small()
+        };
+        assert!(fail(&negative, &source(kind)).contains("`cycle_weight` must not be negative"));
+        CycleGanConfig::default().check().unwrap();
+        assert!(toml::from_str::<CycleGanConfig>("cycles = 1").is_err());
+    }
 }

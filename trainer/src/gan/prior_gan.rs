@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::common::{Means, Player, noisy, normals, output_activation, shape};
 use crate::augment::{
     AugmentError, Synthetic, by_class, check_input, check_output, epoch_losses, first_problem,
-    mean_of, members, proportions,
+    mean_of, members, proportions, spread,
 };
 use crate::config::range;
 use crate::data::batches::{Rows, shuffled};
@@ -53,8 +53,8 @@ pub struct PriorGanConfig {
     pub generator_dropout: f64,
     /// The same for the discriminator.
     pub discriminator_dropout: f64,
-    /// Standard deviation of the noise on the discriminator's inputs in the first epoch, in units of the normalised
-    /// features; it falls linearly to 0 after the last.
+    /// Standard deviation of the noise on the discriminator's inputs in the first epoch, in units of the
+    /// training values' own (about their features' means); it falls linearly to 0 after the last.
     pub input_noise: f64,
     /// Adam's step size.
     pub generator_learning_rate: f64,
@@ -152,10 +152,12 @@ pub fn synthesise(
     config.check()?;
     check_input(METHOD, train, rows)?;
     let mut gan = PriorGan::new(config, train, kind, seed, device);
+    let unit = spread(train);
     let mut losses = Vec::with_capacity(config.epochs);
     for epoch in 1..=config.epochs {
         let mut rng = stream(seed, "prior-gan epoch", epoch);
-        let noise = config.input_noise * (config.epochs + 1 - epoch) as f64 / config.epochs as f64;
+        let left = (config.epochs + 1 - epoch) as f64 / config.epochs as f64;
+        let noise = config.input_noise * unit * left;
         let mut means = Means::default();
         for indices in shuffled(train.len(), config.batch_size, &mut rng) {
             gan.step(train, &indices, noise as f32, &mut means, &mut rng)?;
@@ -410,4 +412,149 @@ fn assign(cost: &[Vec<f64>]) -> Vec<usize> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::augment::tests::{check_toy, nearest_mean_accuracy, toy};
+
+    fn small(conditional: bool) -> PriorGanConfig {
+        PriorGanConfig {
+            conditional,
+            generator_hidden: vec![16],
+            discriminator_hidden: vec![32],
+            discriminator_dropout: 0.2,
+            generator_learning_rate: 2e-3,
+            discriminator_learning_rate: 2e-3,
+            epochs: 60,
+            batch_size: 32,
+            ..PriorGanConfig::default()
+        }
+    }
+
+    fn make(config: &PriorGanConfig, train: &Rows, kind: NormaliserKind, seed: u64) -> Synthetic {
+        synthesise(config, train, kind, 150, seed, &Device::flex()).unwrap()
+    }
+
+    #[test]
+    fn conditional_rows_teach_their_label() {
+        for kind in [NormaliserKind::ZScore, NormaliserKind::MinMax] {
+            let made = make(&small(true), &toy(kind, 1), kind, 1);
+            check_toy(&made, kind, 150);
+            let accuracy = nearest_mean_accuracy(&made, &toy(kind, 2));
+            assert!(accuracy > 0.8, "{kind:?}: {accuracy}");
+            assert_eq!(made.losses.len(), 60);
+            assert!(made.losses[59].numbers["generator_loss"].is_f64());
+        }
+    }
+
+    #[test]
+    fn components_of_the_vanilla_gan_get_the_class_they_resemble() {
+        let kind = NormaliserKind::ZScore;
+        let made = make(&small(false), &toy(kind, 1), kind, 1);
+        check_toy(&made, kind, 150);
+        let accuracy = nearest_mean_accuracy(&made, &toy(kind, 2));
+        assert!(accuracy > 0.8, "{accuracy}");
+    }
+
+    #[test]
+    fn the_vanilla_gan_sees_no_label_and_the_conditional_one_does() {
+        let kind = NormaliserKind::ZScore;
+        let train = toy(kind, 1);
+        let other = Rows::recorded(
+            6,
+            2,
+            train.values.clone(),
+            (0..90).map(|i| i / 45).collect(),
+        );
+        let losses = |conditional, rows: &Rows| {
+            let config = PriorGanConfig {
+                epochs: 3,
+                ..small(conditional)
+            };
+            make(&config, rows, kind, 1).losses
+        };
+        assert_eq!(losses(false, &train), losses(false, &other));
+        assert_ne!(losses(true, &train), losses(true, &other));
+    }
+
+    #[test]
+    fn the_seed_alone_decides() {
+        let kind = NormaliserKind::ZScore;
+        let config = PriorGanConfig {
+            epochs: 3,
+            ..small(true)
+        };
+        let digest = |seed| make(&config, &toy(kind, 1), kind, seed).digest();
+        assert_eq!(digest(1), digest(1));
+        assert_ne!(digest(1), digest(2));
+    }
+
+    #[test]
+    fn training_that_goes_astray_is_an_error_that_says_when() {
+        let config = PriorGanConfig {
+            generator_learning_rate: 1e30,
+            discriminator_learning_rate: 1e30,
+            ..small(true)
+        };
+        let kind = NormaliserKind::ZScore;
+        let error = synthesise(&config, &toy(kind, 1), kind, 9, 1, &Device::flex()).unwrap_err();
+        assert!(
+            matches!(&error, AugmentError::Diverged { epoch, loss, .. } if *epoch >= 1 && loss.contains("loss")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn configurations_are_checked_and_may_be_partial() {
+        PriorGanConfig::default().check().unwrap();
+        let config: PriorGanConfig = toml::from_str("conditional = false\nepochs = 7").unwrap();
+        assert_eq!(
+            (config.conditional, config.epochs, config.latent),
+            (false, 7, 2)
+        );
+        assert!(toml::from_str::<PriorGanConfig>("epoch = 7").is_err());
+        let bad = |text: &str| {
+            let config: PriorGanConfig = toml::from_str(text).unwrap();
+            config.check().unwrap_err().to_string()
+        };
+        assert!(bad("latent = 1").contains("`latent` must be at least 2"));
+        assert!(bad("beta1 = 1.0").contains("`beta1`"));
+        assert!(bad("generator_hidden = [0]").contains("`generator_hidden`"));
+        assert!(bad("epochs = 0").contains("`epochs`"));
+    }
+
+    #[test]
+    fn assignments_are_as_cheap_as_the_cheapest_permutation() {
+        fn cheapest(cost: &[Vec<f64>], row: usize, free: &mut Vec<usize>) -> f64 {
+            if row == cost.len() {
+                return 0.0;
+            }
+            (0..free.len())
+                .map(|i| {
+                    let column = free.remove(i);
+                    let total = cost[row][column] + cheapest(cost, row + 1, free);
+                    free.insert(i, column);
+                    total
+                })
+                .fold(f64::INFINITY, f64::min)
+        }
+        let mut rng = stream(1, "t", 0);
+        for n in 1..=6 {
+            for _ in 0..20 {
+                let cost: Vec<Vec<f64>> = (0..n)
+                    .map(|_| (0..n).map(|_| f64::from(rng.random_range(0..20))).collect())
+                    .collect();
+                let chosen = assign(&cost);
+                let mut sorted = chosen.clone();
+                sorted.sort_unstable();
+                assert_eq!(sorted, (0..n).collect::<Vec<_>>());
+                let total: f64 = chosen.iter().enumerate().map(|(r, &c)| cost[r][c]).sum();
+                let least = cheapest(&cost, 0, &mut (0..n).collect());
+                assert!((total - least).abs() < 1e-9, "{cost:?} {chosen:?}");
+            }
+        }
+        assert!(assign(&[]).is_empty());
+    }
 }
