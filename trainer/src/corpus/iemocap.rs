@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex_lite::Regex;
 
 use super::counts::Whole;
-use super::layout::{LabelFiles, Layout, Recognised, Recording, folder_name};
+use super::layout::{LabelFiles, LabelLine, Layout, Recognised, Recording, folder_name};
 
 pub(super) const LAYOUT: Layout = Layout {
     corpus: "iemocap",
@@ -105,7 +105,7 @@ fn dialogue(id: &str) -> Option<&str> {
     parse(id).map(|id| id.dialogue)
 }
 
-fn line(line: &str, stem: &str) -> Option<Result<(String, &'static str), String>> {
+fn line(line: &str, stem: &str) -> Option<LabelLine> {
     let times = line.trim().strip_prefix('[')?;
     Some(label(times).and_then(|(id, emotion)| {
         let parsed = parse(id).filter(|p| p.speaker.is_some());

@@ -40,13 +40,16 @@ pub(super) struct Recording {
     pub emotion: Option<&'static str>,
 }
 
+/// Id and emotion, or what is wrong with the line.
+pub(super) type LabelLine = Result<(String, &'static str), String>;
+
 /// Text files in which a line gives a recording's emotion.
 pub(super) struct LabelFiles {
     /// What they are called, for messages.
     pub names: &'static str,
     pub is_one: fn(&Path) -> bool,
-    /// Reads a line of the file of this stem: none if it holds no label, else id and emotion, or what is wrong.
-    pub line: fn(line: &str, stem: &str) -> Option<Result<(String, &'static str), String>>,
+    /// Reads a line of the file of this stem: none if it holds no label.
+    pub line: fn(line: &str, stem: &str) -> Option<LabelLine>,
     /// Stem of the file that holds the label of this recording, where there are several files.
     pub stem_for: fn(id: &str) -> Option<&str>,
 }

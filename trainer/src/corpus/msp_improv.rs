@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex_lite::Regex;
 
 use super::counts::Whole;
-use super::layout::{LabelFiles, Layout, Recognised, Recording, stem};
+use super::layout::{LabelFiles, LabelLine, Layout, Recognised, Recording, stem};
 
 pub(super) const LAYOUT: Layout = Layout {
     corpus: "msp-improv",
@@ -96,13 +96,13 @@ fn is_label_file(file: &Path) -> bool {
     matches!(name.as_deref(), Some("evalution.txt" | "evaluation.txt"))
 }
 
-fn line(line: &str, _stem: &str) -> Option<Result<(String, &'static str), String>> {
+fn line(line: &str, _stem: &str) -> Option<LabelLine> {
     let line = line.trim();
     PREFIXES.iter().find(|p| line.starts_with(**p))?;
     Some(label(line))
 }
 
-fn label(line: &str) -> Result<(String, &'static str), String> {
+fn label(line: &str) -> LabelLine {
     let mut fields = line.split(';').map(str::trim);
     // Text behind the label proves that the line was not cut off within it.
     let (Some(video), Some(code), Some(_)) = (fields.next(), fields.next(), fields.next()) else {

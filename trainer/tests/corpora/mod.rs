@@ -1,5 +1,10 @@
 //! Files in the layouts of published corpora.
 
+#![allow(
+    dead_code,
+    reason = "each test program uses its own part of this module"
+)]
+
 use std::path::{Path, PathBuf};
 
 /// A folder that goes away with the test.
