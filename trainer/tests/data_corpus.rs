@@ -1,11 +1,10 @@
 //! Corpora in their original layouts, in miniature: the files are empty but for their names, since an importer
 //! reads names and never audio.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use ser_trainer::corpus::{Corpus, CorpusError, CorpusFormat, ImportOptions, import};
+use ser_trainer::corpus::{Corpus, CorpusError, CorpusFormat, ImportOptions, Labels, import};
 
 fn touch(root: &Path, files: &[&str]) {
     for file in files {
@@ -107,15 +106,8 @@ fn labels_are_renamed_then_selected() {
         dir.path(),
         &["03a01Fa.wav", "03a01Wa.wav", "03a01La.wav", "03a01Ta.wav"],
     );
-    let set = |names: &[&str]| {
-        Some(
-            names
-                .iter()
-                .map(|s| (*s).to_owned())
-                .collect::<BTreeSet<_>>(),
-        )
-    };
-    let map = |old: &str| [(old.to_owned(), "neutral".to_owned())].into();
+    let set = |names: &[&str]| Labels::These(names.iter().map(|s| (*s).to_owned()).collect());
+    let map = |old: &str| Some([(old.to_owned(), "neutral".to_owned())].into());
     let options = ImportOptions {
         map: map("bored"),
         labels: set(&["neutral", "sad"]),

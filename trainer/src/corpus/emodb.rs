@@ -2,7 +2,7 @@
 //!
 //! A name such as `03a01Fa` holds everything: speaker 03, text a01, emotion F (German *Freude*), version a.
 
-use super::import::{Recognised, Recording};
+use super::layout::{Layout, Recognised, Recording};
 
 /// The ten actors and their gender.
 const SPEAKERS: [(&str, &str); 10] = [
@@ -29,10 +29,16 @@ const EMOTIONS: [(char, &str); 7] = [
     ('N', "neutral"),
 ];
 
-pub(super) const LAYOUT: &str = "names such as 03a01Fa.wav (speaker, text, emotion, version)";
+pub(super) const LAYOUT: Layout = Layout {
+    corpus: "emodb",
+    names: "names such as 03a01Fa.wav (speaker, text, emotion, version)",
+    recognise,
+    faulty: &[],
+    labels: None,
+};
 
 /// Understands the name of a file without its extension.
-pub(super) fn recognise(stem: &str) -> Result<Recognised, String> {
+pub(super) fn recognise(stem: &str, _folder: &str) -> Result<Recognised, String> {
     let characters: Vec<char> = stem.chars().collect();
     let (number, text, emotion, version) = match characters[..] {
         [a, b, t, d, e, emotion] => ([a, b], [t, d, e], emotion, None),
@@ -58,9 +64,11 @@ pub(super) fn recognise(stem: &str) -> Result<Recognised, String> {
         ));
     };
     Ok(Recognised::Recording(Recording {
+        id: stem.to_owned(),
         speaker: format!("emodb-{number}"),
+        session: None,
         gender: Some((*gender).to_owned()),
-        emotion: (*label).to_owned(),
+        emotion: Some(label),
     }))
 }
 
@@ -70,12 +78,12 @@ mod tests {
 
     #[test]
     fn names_of_the_database_are_understood() {
-        let Ok(Recognised::Recording(r)) = recognise("16b10Td") else {
+        let Ok(Recognised::Recording(r)) = recognise("16b10Td", "") else {
             panic!("16b10Td is a recording")
         };
         assert_eq!(
-            (r.speaker.as_str(), r.gender.as_deref(), r.emotion.as_str()),
-            ("emodb-16", Some("F"), "sad")
+            (r.speaker.as_str(), r.gender.as_deref(), r.emotion),
+            ("emodb-16", Some("F"), Some("sad"))
         );
         for (name, label) in [
             ("03a01Fa", "happy"),
@@ -85,10 +93,10 @@ mod tests {
             ("10a02Aa", "fearful"),
             ("11b01Nc", "neutral"),
         ] {
-            let Ok(Recognised::Recording(r)) = recognise(name) else {
+            let Ok(Recognised::Recording(r)) = recognise(name, "") else {
                 panic!("{name} is a recording")
             };
-            assert_eq!(r.emotion, label);
+            assert_eq!(r.emotion, Some(label));
         }
     }
 
@@ -105,7 +113,7 @@ mod tests {
             "ä3a01Fa",
             "03aéxFa",
         ] {
-            assert!(recognise(name).is_err(), "{name}");
+            assert!(recognise(name, "").is_err(), "{name}");
         }
     }
 }

@@ -3,17 +3,26 @@
 //! A corpus is a CSV file with the columns `path,corpus,speaker,session,gender,emotion` (session and gender
 //! may be empty). Relative paths start from the folder of that file.
 
+mod counts;
+mod crema_d;
+pub(crate) mod duplicates;
 mod emodb;
+mod iemocap;
 mod import;
+mod layout;
 mod manifest;
+mod msp_improv;
 mod ravdess;
+mod savee;
 mod synthetic;
+mod tess;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use import::{CorpusFormat, Import, ImportOptions, import};
+pub use duplicates::{Fingerprint, SameAudio, find_copies, settle_copies};
+pub use import::{CorpusFormat, Finding, Import, ImportOptions, Labels, import};
 pub use synthetic::{Mood, SyntheticOptions, synthesise};
 
 /// One labelled recording.
@@ -94,13 +103,13 @@ pub enum CorpusError {
         /// What is wrong.
         message: String,
     },
-    /// An audio file that the layout does not know, where that is not allowed.
-    #[error("{}: {reason} (refused by --strict)", path.display())]
-    UnknownFile {
-        /// The file.
+    /// Something is missing or damaged, where that is not allowed.
+    #[error("{}: {message} (refused by --strict)", path.display())]
+    NotWhole {
+        /// The file or folder.
         path: PathBuf,
-        /// Why it is not one of the corpus.
-        reason: String,
+        /// What.
+        message: String,
     },
     /// A label was asked for that does not occur.
     #[error("{}: no recording has the label \"{label}\"; the labels are: {found}", path.display())]

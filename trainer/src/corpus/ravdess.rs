@@ -4,7 +4,7 @@
 //! repetition and actor. Speech recorded as audio alone (`03-01-…`) is taken; song, and the sound tracks of the
 //! videos, which repeat the same performances, are left out.
 
-use super::import::{Recognised, Recording};
+use super::layout::{Layout, Recognised, Recording};
 
 const EMOTIONS: [&str; 8] = [
     "neutral",
@@ -28,10 +28,19 @@ const FIELDS: [(&str, usize); 7] = [
     ("actor", 24),
 ];
 
-pub(super) const LAYOUT: &str = "names such as 03-01-05-01-02-01-12.wav (modality, channel, emotion, intensity, statement, repetition, actor)";
+pub(super) const LAYOUT: Layout = Layout {
+    corpus: "ravdess",
+    names: "names such as 03-01-05-01-02-01-12.wav (modality, channel, emotion, intensity, statement, repetition, actor)",
+    recognise,
+    faulty: &[(
+        "03-01-03-01-02-02-07",
+        "copy of another recording, as published",
+    )],
+    labels: None,
+};
 
 /// Understands the name of a file without its extension.
-pub(super) fn recognise(stem: &str) -> Result<Recognised, String> {
+pub(super) fn recognise(stem: &str, _folder: &str) -> Result<Recognised, String> {
     let parts: Vec<&str> = stem.split('-').collect();
     if parts.len() != FIELDS.len() {
         return Err("the name has not the seven numbers of a RAVDESS name".to_owned());
@@ -61,9 +70,11 @@ pub(super) fn recognise(stem: &str) -> Result<Recognised, String> {
         return Ok(Recognised::LeftOut("sound track of a video"));
     }
     Ok(Recognised::Recording(Recording {
+        id: stem.to_owned(),
         speaker: format!("ravdess-{actor:02}"),
+        session: None,
         gender: Some(if actor % 2 == 1 { "M" } else { "F" }.to_owned()),
-        emotion: EMOTIONS[emotion - 1].to_owned(),
+        emotion: Some(EMOTIONS[emotion - 1]),
     }))
 }
 
@@ -73,19 +84,19 @@ mod tests {
 
     #[test]
     fn names_of_the_database_are_understood() {
-        let Ok(Recognised::Recording(r)) = recognise("03-01-05-01-02-01-12") else {
+        let Ok(Recognised::Recording(r)) = recognise("03-01-05-01-02-01-12", "") else {
             panic!("a recording")
         };
         assert_eq!(
-            (r.speaker.as_str(), r.gender.as_deref(), r.emotion.as_str()),
-            ("ravdess-12", Some("F"), "angry")
+            (r.speaker.as_str(), r.gender.as_deref(), r.emotion),
+            ("ravdess-12", Some("F"), Some("angry"))
         );
         assert!(matches!(
-            recognise("03-02-05-01-02-01-12"),
+            recognise("03-02-05-01-02-01-12", ""),
             Ok(Recognised::LeftOut("song"))
         ));
         assert!(matches!(
-            recognise("01-01-05-01-02-01-12"),
+            recognise("01-01-05-01-02-01-12", ""),
             Ok(Recognised::LeftOut(_))
         ));
     }
@@ -104,7 +115,7 @@ mod tests {
             "-------",
             "03-01-05-01-02-01-éé",
         ] {
-            assert!(recognise(name).is_err(), "{name}");
+            assert!(recognise(name, "").is_err(), "{name}");
         }
     }
 }

@@ -17,7 +17,7 @@ use ser_runtime::audio::read_audio;
 use ser_runtime::extract::extract_features;
 use ser_runtime::quality::Quality;
 
-use crate::corpus::{Corpus, Utterance};
+use crate::corpus::{Corpus, Fingerprint, SameAudio, Utterance, duplicates};
 use crate::progress::Progress;
 use crate::table::{FeatureSetTag, FeatureTable, RowMeta, TableError};
 use journal::{Journal, Key, Row};
@@ -95,6 +95,16 @@ pub enum ExtractionError {
         /// Recordings in the corpus.
         total: usize,
     },
+    /// Recordings that are there twice. Their rows are safe in the journal.
+    #[error(
+        "{count} recordings have the same samples as another one:{pairs}\nTake the copies out of the corpus file; `ser-train corpus manifest CORPUS.csv -o NEW.csv --drop-duplicates` keeps the first of each"
+    )]
+    SameAudio {
+        /// How many copies.
+        count: usize,
+        /// A line for each, with its original.
+        pairs: String,
+    },
     /// The threads could not be started.
     #[error("cannot start {jobs} threads: {reason}")]
     Threads {
@@ -129,7 +139,7 @@ struct Shared {
 /// same call goes on with the recordings that are not done yet; one whose size or time of change differs is measured again.
 ///
 /// # Errors
-/// [`ExtractionError`]; broken recordings are listed only when all others are done.
+/// [`ExtractionError`]; broken recordings, and those with the same samples as another, are listed only when all others are done.
 pub fn extract(
     corpus: &Corpus,
     output: &Path,
@@ -210,12 +220,19 @@ pub fn extract(
         return Err(failure);
     }
 
+    let copies = same_audio(corpus, &outcomes);
     let (table, broken, doubtful) = assemble(corpus, outcomes, options.feature_set);
     if table.rows == 0 {
         return Err(ExtractionError::NothingLeft { broken, total });
     }
     if !broken.is_empty() && !options.skip_broken {
         return Err(ExtractionError::Broken { broken, total });
+    }
+    if !copies.is_empty() {
+        return Err(ExtractionError::SameAudio {
+            count: copies.len(),
+            pairs: duplicates::list(corpus, &copies),
+        });
     }
     table.write(output)?;
     journal.remove()?;
@@ -225,6 +242,25 @@ pub fn extract(
         resumed,
         doubtful,
     })
+}
+
+/// Recordings with the same samples: the corpus may have been put together from several. Equal samples give equal rows, so only
+/// recordings with equal rows need be decoded again.
+fn same_audio(corpus: &Corpus, outcomes: &[Option<Result<Row, String>>]) -> Vec<SameAudio> {
+    let rows = outcomes.iter().enumerate();
+    let rows = rows.filter_map(|(i, outcome)| Some((i, outcome.as_ref()?.as_ref().ok()?)));
+    let keys = rows.map(|(i, row)| {
+        let features: Vec<u32> = row.features.iter().map(|v| v.to_bits()).collect();
+        (i, (row.sample_rate, row.duration_s.to_bits(), features))
+    });
+    let read = |i: usize| Fingerprint::read(&corpus.resolve(&corpus.utterances[i]));
+    let mut copies = duplicates::copies(keys);
+    copies.retain(|c| match (read(c.first), read(c.second)) {
+        (Ok(a), Ok(b)) => a == b,
+        // Not readable any more: the equal rows are evidence enough.
+        _ => true,
+    });
+    copies
 }
 
 /// The name of a recording in messages, in the journal and in the table.
