@@ -4,6 +4,7 @@ use crate::adapt::SimulationError;
 use crate::bench_svm::BenchSvmError;
 use crate::corpus::CorpusError;
 use crate::evaluate::EvaluateError;
+use crate::experiment::ExperimentError;
 use crate::export::bundle::ExportError;
 use crate::extract::ExtractionError;
 use crate::fit::FitError;
@@ -32,6 +33,9 @@ pub enum Error {
     /// A configuration could not be evaluated.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// An experiment could not be run.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
     /// Adaptation could not be simulated.
     #[error(transparent)]
     Simulation(#[from] SimulationError),

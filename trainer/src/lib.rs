@@ -19,6 +19,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod evaluate;
+pub mod experiment;
 pub mod export;
 pub mod extract;
 pub mod fit;

@@ -96,6 +96,27 @@ pub fn corrected_resampled_t(differences: &[f64], test_share: f64) -> Option<Pai
     })
 }
 
+/// Paired t-test of independent differences: mean, 95 % interval and two-sided p. `None` for fewer than two, or one that
+/// is not finite.
+pub fn paired_t(differences: &[f64]) -> Option<PairedTest> {
+    let interval = mean_interval(differences, 0.95)?;
+    let (mean, Some(deviation)) = mean_std(differences)? else {
+        return None;
+    };
+    let n = differences.len() as f64;
+    let p = if deviation > 0.0 {
+        2.0 * student_cdf(-(mean / (deviation / n.sqrt())).abs(), n - 1.0)?
+    } else {
+        f64::from(u8::from(mean == 0.0))
+    };
+    Some(PairedTest {
+        mean,
+        lower: interval.lower,
+        upper: interval.upper,
+        p,
+    })
+}
+
 /// Two-sided p-value of the sign-flip (paired permutation) test of `differences`, one for each fold: the share of sign patterns whose mean
 /// is at least as far from 0.
 ///

@@ -215,11 +215,7 @@ impl Svm {
         x: &[f32],
         judge: impl Fn(&Machines, &[f32]) -> T + Sync,
     ) -> Result<Vec<T>, SvmError> {
-        let n = if self.width == 0 {
-            0
-        } else {
-            x.len() / self.width
-        };
+        let n = x.len().checked_div(self.width).unwrap_or(0);
         check_values(x, self.width, n, n)?;
         let mut out = Vec::with_capacity(n);
         for block in x.chunks((PREDICTED_AT_ONCE * self.width).max(1)) {

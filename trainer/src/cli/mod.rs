@@ -8,6 +8,7 @@ mod export;
 mod extract;
 mod fit;
 mod import;
+mod run;
 mod synth;
 mod verify;
 
@@ -39,6 +40,10 @@ enum Command {
     Adapt(adapt::Args),
     /// Time the support vector machine beside scikit-learn's
     BenchSvm(bench_svm::Args),
+    /// Compare methods on equal data, folds and seeds: the paper's tables
+    Run(run::Args),
+    /// List the cells of an experiment
+    Plan(run::PlanArgs),
     /// Read a feature table made elsewhere (openSMILE CSV or ARFF, any CSV or Parquet)
     Import(import::Args),
     /// Make a corpus of synthetic voices, to try the programs with
@@ -60,6 +65,8 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Adapt(args) => adapt::run(args),
         Command::BenchSvm(args) => bench_svm::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Plan(args) => run::plan(args),
         Command::Import(args) => import::run(args),
         Command::SynthCorpus(args) => synth::run(args),
         Command::Verify(args) => verify::run(args),

@@ -31,7 +31,7 @@ impl FeaturesConfig {
     }
 
     // so that scores measured before there were groups belong to the same configuration
-    pub(super) fn is_default(&self) -> bool {
+    pub(crate) fn is_default(&self) -> bool {
         self.set() == FeatureGroups::ALL
     }
 

@@ -332,6 +332,14 @@ fn nearest(suggestion: &Option<String>) -> String {
     }
 }
 
+fn parse(text: &str, origin: &str) -> Result<toml::Table, ConfigError> {
+    text.parse()
+        .map_err(|e: toml::de::Error| ConfigError::Syntax {
+            origin: origin.into(),
+            message: e.to_string(),
+        })
+}
+
 impl Config {
     /// Reads a configuration file and fills in the defaults.
     ///
@@ -356,18 +364,23 @@ impl Config {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
-        let parse = |text: &str, origin: &str| {
-            text.parse::<toml::Table>()
-                .map_err(|e| ConfigError::Syntax {
-                    origin: origin.into(),
-                    message: e.to_string(),
-                })
-        };
+        Self::from_layers([&parse(text, origin)?], origin)
+    }
+
+    /// Lays tables over the defaults, the later ones over the earlier; `origin` names them in errors.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn from_layers<'t>(
+        layers: impl IntoIterator<Item = &'t toml::Table>,
+        origin: &str,
+    ) -> Result<Self, ConfigError> {
         let mut merged = parse(DEFAULT_TOML, "the built-in default configuration")?;
-        let user = parse(text, origin)?;
         let mut known = Vec::new();
         collect_keys(&merged, "", &mut known);
-        lay_over(&mut merged, user, "", &known, origin)?;
+        for layer in layers {
+            lay_over(&mut merged, layer.clone(), "", &known, origin)?;
+        }
         let config: Self = merged.try_into().map_err(|e| ConfigError::Type {
             origin: origin.into(),
             message: e.to_string().trim_end().replace('\n', " "),

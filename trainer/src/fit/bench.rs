@@ -9,15 +9,15 @@ use ser_runtime::normalise::Normaliser;
 use super::FitError;
 use super::training::{Best, Phase};
 use crate::classify::dnn::Dnn;
+use crate::classify::stopping;
 use crate::config::Config;
-use crate::data::batches::{Rows, largest, shuffled};
+use crate::data::batches::Rows;
 use crate::data::folds::Fold;
-use crate::data::mixup::{Mixer, Pool};
+use crate::data::mixup::Mixer;
 use crate::data::stream;
 use crate::data::task::Task;
-use crate::gan::common::Means;
-use crate::gan::mixup_gan::{LearningRates, MixupGan};
-use crate::metrics::{Confusion, balanced_cross_entropy};
+use crate::gan::mixup_gan::MixupGan;
+use crate::gan::schedule::{self, Kind};
 
 /// Sets the scale of features outside `groups` to 0: they are 0 for every row, and an exported model does not read them.
 fn leave_out(
@@ -99,16 +99,7 @@ impl Bench {
         purpose: &str,
         epoch: usize,
     ) -> Result<Map<String, Value>, FitError> {
-        let gan = self.gan.as_mut().ok_or(FitError::Misfit)?;
-        let mut rng = stream(config.seed, purpose, epoch);
-        let pool = Pool::new(&self.train);
-        let mut means = Means::default();
-        for indices in shuffled(self.train.len(), config.autoencoder.batch_size, &mut rng) {
-            let batch = self.mixer.batch(&self.train, &indices, &pool, &mut rng);
-            let loss = gan.autoencoder_step(&batch, config.autoencoder.learning_rate, &mut rng)?;
-            means.add([("reconstruction_loss", loss)]);
-        }
-        let mut numbers = means.finish()?;
+        let mut numbers = self.gan_epoch(Kind::Pretrain, config, purpose, epoch)?;
         self.reconstruction_of_held_out(&mut numbers)?;
         Ok(numbers)
     }
@@ -119,29 +110,23 @@ impl Bench {
         purpose: &str,
         epoch: usize,
     ) -> Result<Map<String, Value>, FitError> {
-        let gan = self.gan.as_mut().ok_or(FitError::Misfit)?;
-        let mut rng = stream(config.seed, purpose, epoch);
-        let pool = Pool::new(&self.train);
-        let rates = LearningRates {
-            autoencoder: config.gan.autoencoder_learning_rate,
-            generator: config.gan.generator_learning_rate,
-            discriminator: config.gan.discriminator_learning_rate,
-        };
-        let mut means = Means::default();
-        for indices in shuffled(self.train.len(), config.autoencoder.batch_size, &mut rng) {
-            let batch = self.mixer.batch(&self.train, &indices, &pool, &mut rng);
-            let (reconstruction, generator, d) = gan.adversarial_step(&batch, rates, &mut rng)?;
-            means.add([
-                ("reconstruction_loss", reconstruction),
-                ("generator_loss", generator),
-                ("discriminator_loss", d.loss),
-                ("discriminator_accuracy_real", d.real_accuracy),
-                ("discriminator_accuracy_fake", d.fake_accuracy),
-            ]);
-        }
-        let mut numbers = means.finish()?;
+        let mut numbers = self.gan_epoch(Kind::Adversarial, config, purpose, epoch)?;
         self.reconstruction_of_held_out(&mut numbers)?;
         Ok(numbers)
+    }
+
+    fn gan_epoch(
+        &mut self,
+        kind: Kind,
+        config: &Config,
+        purpose: &str,
+        epoch: usize,
+    ) -> Result<Map<String, Value>, FitError> {
+        let gan = self.gan.as_mut().ok_or(FitError::Misfit)?;
+        let (rows, mixer) = (&self.train, &self.mixer);
+        Ok(schedule::epoch(
+            gan, kind, config, rows, mixer, purpose, epoch,
+        )?)
     }
 
     fn reconstruction_of_held_out(&self, numbers: &mut Map<String, Value>) -> Result<(), FitError> {
@@ -162,28 +147,9 @@ impl Bench {
         };
         if wanted.synthetic() {
             let gan = self.gan.as_ref().ok_or(FitError::Misfit)?;
-            let pool = Pool::new(&self.train);
-            let mut left = match config.synthetic.rows {
-                0 => self.train.len(),
-                n => n,
-            };
-            let mut round = 0;
-            while left > 0 {
-                let mut rng = stream(config.seed, &format!("{purpose} synthetic rows"), round);
-                for mut indices in
-                    shuffled(self.train.len(), config.autoencoder.batch_size, &mut rng)
-                {
-                    indices.truncate(left);
-                    if indices.is_empty() {
-                        break;
-                    }
-                    left -= indices.len();
-                    let batch = self.mixer.batch(&self.train, &indices, &pool, &mut rng);
-                    let made = gan.synthesise(batch.values(), batch.rows())?;
-                    rows.push_synthetic(&made, batch.targets());
-                }
-                round += 1;
-            }
+            let (values, targets) =
+                schedule::synthetic_rows(gan, config, &self.train, &self.mixer, purpose)?;
+            rows.push_synthetic(&values, &targets);
         }
         Ok(rows)
     }
@@ -201,14 +167,7 @@ impl Bench {
         let mut numbers = Map::new();
         numbers.insert("train_loss".into(), json!(loss));
         if !self.held_out.is_empty() {
-            let logits = dnn.logits(&self.held_out)?;
-            let classes = self.held_out.classes;
-            let truth = &self.held_out.class;
-            let predicted = logits.chunks_exact(classes).map(largest);
-            let confusion = Confusion::of(classes, truth.iter().copied().zip(predicted));
-            numbers.insert("validation_uar".into(), json!(confusion.uar()));
-            let loss = balanced_cross_entropy(&logits, classes, truth);
-            numbers.insert("validation_loss".into(), json!(loss));
+            stopping::judge(dnn, &self.held_out, &mut numbers)?;
         }
         Ok(numbers)
     }

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use super::FitError;
 use super::bench::Bench;
 use crate::classify::dnn::{Dnn, DnnState};
-use crate::config::{ClassifierInput, Config, Metric, Select};
+use crate::classify::stopping::{self, Judged};
+use crate::config::{ClassifierInput, Config, Select};
 use crate::data::folds::Fold;
 use crate::data::task::Task;
 use crate::gan::mixup_gan::{GanState, MixupGan};
@@ -264,18 +265,18 @@ impl<'t> Training<'t> {
 
     /// Keeps the classifier if it is the best so far; says whether patience has run out.
     fn judge(&mut self, epoch: usize, numbers: &Map<String, Value>) -> Result<bool, FitError> {
-        let number = |key| numbers.get(key).and_then(Value::as_f64);
-        let (Some(uar), Some(loss)) = (number("validation_uar"), number("validation_loss")) else {
+        let Some(now) = stopping::judged(numbers) else {
             return Ok(false);
         };
-        let better = self
-            .bench
-            .best
-            .as_ref()
-            .is_none_or(|b| match self.config.validation.metric {
-                Metric::Uar => uar > b.uar || (uar == b.uar && loss < b.loss),
-                Metric::Loss => loss < b.loss,
-            });
+        let Judged { uar, loss } = now;
+        let beats = |b: &Best| {
+            let best = Judged {
+                uar: b.uar,
+                loss: b.loss,
+            };
+            now.beats(best, self.config.validation.metric)
+        };
+        let better = self.bench.best.as_ref().is_none_or(beats);
         if better {
             let net = match &self.bench.dnn {
                 Some((dnn, _)) => dnn.net()?,

@@ -217,6 +217,18 @@ impl MixupGan {
         values(self.generator.frozen().forward(codes, &mut Dropout::off()))
     }
 
+    /// E(x) without dropout, `[rows, code_size]`.
+    ///
+    /// # Errors
+    /// The backend failed.
+    pub fn encode(&self, x: &[f32], rows: usize) -> Result<Vec<f32>, BackendError> {
+        values(
+            self.encoder
+                .frozen()
+                .forward(self.tensor(x, rows), &mut Dropout::off()),
+        )
+    }
+
     /// Mean of (x - G(E(x)))² without dropout.
     ///
     /// # Errors

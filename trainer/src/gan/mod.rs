@@ -4,3 +4,4 @@ pub(crate) mod common;
 pub mod cycle_gan;
 pub mod mixup_gan;
 pub mod prior_gan;
+pub mod schedule;

@@ -36,6 +36,7 @@ const PROBES: usize = 256;
 #[serde(default, deny_unknown_fields)]
 pub struct PriorGanConfig {
     /// Whether generator and discriminator see the class.
+    #[serde(skip)]
     pub conditional: bool,
     /// Dimensions of the prior, at least 2.
     pub latent: usize,

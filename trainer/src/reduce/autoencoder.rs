@@ -1,10 +1,12 @@
 //! The autoencoder baseline (PROTOCOL section 1): width - 1000 - 750 - 500 - code - 500 - 750 - 1000 - width with ReLU.
 
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{ReduceError, check};
 use crate::classify::svm::hex;
+use crate::config::range;
 use crate::data::batches::{Rows, shuffled};
 use crate::data::mixup::{Mixer, Pool};
 use crate::data::stream;
@@ -16,14 +18,17 @@ use crate::nn::{
 /// Rows that pass through the network at once after training.
 const AT_ONCE: usize = 2048;
 
-/// Settings of [`Autoencoder::fit`].
-#[derive(Clone, Debug, PartialEq)]
+/// Settings of [`Autoencoder::fit`]. In a file, keys that are left out keep their defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct AutoencoderConfig {
     /// Widths of the encoder's hidden layers; the decoder has them in reverse.
     pub hidden: Vec<usize>,
-    /// Columns of the code, which is linear.
+    /// Columns of the code, which is linear; not read from files.
+    #[serde(skip)]
     pub code: usize,
-    /// After the decoder's last layer: linear for standardised features, a sigmoid for features in [0, 1].
+    /// After the decoder's last layer: linear for standardised features, a sigmoid for features in [0, 1]; not read from files.
+    #[serde(skip, default = "linear")]
     pub output: Activation,
     /// Share of hidden units dropped in training.
     pub dropout: f64,
@@ -39,7 +44,36 @@ pub struct AutoencoderConfig {
     pub patience: usize,
 }
 
+fn linear() -> Activation {
+    Activation::Linear
+}
+
+impl Default for AutoencoderConfig {
+    fn default() -> Self {
+        Self::new(25)
+    }
+}
+
 impl AutoencoderConfig {
+    /// Whether all values are in range.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is not.
+    pub fn check(&self) -> Result<(), String> {
+        for (key, checked) in [
+            ("hidden", range::widths(&self.hidden)),
+            ("dropout", range::share(self.dropout)),
+            ("learning_rate", range::positive(self.learning_rate)),
+            ("weight_decay", range::not_negative(self.weight_decay)),
+            ("batch_size", range::natural(self.batch_size)),
+            ("epochs", range::natural(self.epochs)),
+            ("patience", range::natural(self.patience)),
+        ] {
+            checked.map_err(|p| format!("`{key}` {p}"))?;
+        }
+        Ok(())
+    }
+
     /// The baseline's widths, a linear output, no dropout, step size 1e-4, batches of 64, 200 epochs, patience 20.
     pub fn new(code: usize) -> Self {
         Self {

@@ -5,11 +5,13 @@
 
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::pca::Pca;
 use super::{ReduceError, check};
 use crate::classify::svm::hex;
+use crate::config::range;
 use crate::data::stream;
 use crate::gram::{centred, column_means, own_squared_distances};
 use crate::simd::{dot, squared_distance, vectorised};
@@ -20,7 +22,8 @@ const TILE: usize = 512;
 const NEIGHBOURS: usize = 5;
 
 /// Where the images start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Start {
     /// The first principal components.
     Pca,
@@ -28,8 +31,9 @@ pub enum Start {
     Random,
 }
 
-/// Settings of [`Smacof::fit`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Settings of [`Smacof::fit`]. In a file, keys that are left out keep their defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SmacofConfig {
     /// Guttman transforms at most.
     pub max_iterations: usize,
@@ -37,8 +41,20 @@ pub struct SmacofConfig {
     pub tolerance: f64,
     /// Where the images start.
     pub start: Start,
-    /// For a random start.
+    /// For a random start; not read from files.
+    #[serde(skip)]
     pub seed: u64,
+}
+
+impl SmacofConfig {
+    /// Whether all values are in range.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is not.
+    pub fn check(&self) -> Result<(), String> {
+        range::natural(self.max_iterations).map_err(|p| format!("`max_iterations` {p}"))?;
+        range::not_negative(self.tolerance).map_err(|p| format!("`tolerance` {p}"))
+    }
 }
 
 impl Default for SmacofConfig {

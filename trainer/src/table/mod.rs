@@ -298,6 +298,86 @@ impl FeatureTable {
         }
     }
 
+    /// The rows of several tables, in their order. `feature_set` and columns must be the same; a recording may occur once.
+    ///
+    /// # Errors
+    /// [`TableError::Join`] naming the table that does not fit; [`TableError::Empty`] for no table at all.
+    pub fn join(tables: Vec<(&Path, Self)>) -> Result<Self, TableError> {
+        let mut tables = tables.into_iter();
+        let Some((first, mut all)) = tables.next() else {
+            return Err(TableError::Empty {
+                path: PathBuf::new(),
+                what: "there is no table",
+            });
+        };
+        let mut from: HashMap<(String, String), &Path> = HashMap::new();
+        let key = |m: &RowMeta| (m.corpus.clone(), m.path.clone());
+        from.extend(all.meta.iter().map(|m| (key(m), first)));
+        for (path, table) in tables {
+            all.check_same_columns(&table, path)?;
+            for meta in &table.meta {
+                if let Some(other) = from.insert(key(meta), path) {
+                    return Err(TableError::Join {
+                        path: path.to_owned(),
+                        message: format!(
+                            "{} of corpus {} is in {} already",
+                            meta.path,
+                            meta.corpus,
+                            other.display()
+                        ),
+                    });
+                }
+            }
+            all.rows += table.rows;
+            all.values.extend(table.values);
+            all.meta.extend(table.meta);
+        }
+        Ok(all)
+    }
+
+    /// Whether `other` (read from `path`) has the columns of this table, measured by the same extractor.
+    ///
+    /// # Errors
+    /// [`TableError::Join`] naming the first difference.
+    pub fn check_same_columns(&self, other: &Self, path: &Path) -> Result<(), TableError> {
+        let join = |message: String| {
+            Err(TableError::Join {
+                path: path.to_owned(),
+                message,
+            })
+        };
+        if self.feature_set != other.feature_set {
+            let show = |t: &FeatureSetTag| match &t.extractor_version {
+                Some(v) => format!("{} (extractor {v})", t.id),
+                None => t.id.clone(),
+            };
+            return join(format!(
+                "its feature set is {}, that of the tables before it {}: extract all of them with one version",
+                show(&other.feature_set),
+                show(&self.feature_set)
+            ));
+        }
+        let different = self
+            .names
+            .iter()
+            .zip(&other.names)
+            .position(|(a, b)| a != b);
+        match different {
+            Some(c) => join(format!(
+                "feature column {} is \"{}\", in the tables before it \"{}\"",
+                c + 1,
+                other.names[c],
+                self.names[c]
+            )),
+            None if self.names.len() != other.names.len() => join(format!(
+                "{} feature columns, the tables before it have {}",
+                other.names.len(),
+                self.names.len()
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// The features of row `index`.
     ///
     /// # Panics

@@ -1,0 +1,699 @@
+//! The description of an experiment, as TOML.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::ExperimentError;
+use crate::config::{ClassifierInput, Config, HoldOut, TrainingRows};
+use crate::gan::cycle_gan::CycleGanConfig;
+use crate::gan::prior_gan::PriorGanConfig;
+use crate::reduce::autoencoder::AutoencoderConfig;
+use crate::reduce::smacof::SmacofConfig;
+
+/// The ready-made experiments: name and text.
+pub const READY_MADE: [(&str, &str); 4] = [
+    ("table1", include_str!("../../experiments/table1.toml")),
+    ("table2", include_str!("../../experiments/table2.toml")),
+    ("table3", include_str!("../../experiments/table3.toml")),
+    ("quick", include_str!("../../experiments/quick.toml")),
+];
+
+/// Methods, data, folds and seeds of an experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Experiment {
+    /// Short name, for files.
+    pub name: String,
+    /// Heading of the tables.
+    #[serde(default)]
+    pub title: String,
+    /// A paragraph for the report.
+    #[serde(default)]
+    pub note: String,
+    /// First seed.
+    #[serde(default = "one")]
+    pub seed: u64,
+    /// Repeats; seeds count up from the first.
+    #[serde(default = "five")]
+    pub seeds: usize,
+    /// Emotions; empty: all of the tables'.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// How rows are normalised: each is a block of rows of its own.
+    #[serde(default = "strict")]
+    pub protocols: Vec<Protocol>,
+    /// What every other entry is tested against, as "method/setting"; empty: the first method's first setting.
+    #[serde(default)]
+    pub reference: String,
+    /// Feature tables.
+    #[serde(default)]
+    pub data: DataConfig,
+    /// How rows are parted.
+    #[serde(default)]
+    pub split: SplitConfig,
+    /// Keys of `ser-train fit --print-config` for every method.
+    #[serde(default)]
+    pub training: toml::Table,
+    /// Further `classifier` keys for one setting alone: the paper's classifier is wider for real+synthetic rows.
+    #[serde(default)]
+    pub training_of: BTreeMap<Setting, toml::Table>,
+    /// GANs of Sahu et al. 2018.
+    #[serde(default)]
+    pub prior_gan: PriorGanConfig,
+    /// CycleGANs of Bao et al. 2019.
+    #[serde(default)]
+    pub cycle_gan: CycleGanConfig,
+    /// Multidimensional scaling.
+    #[serde(default)]
+    pub smacof: SmacofConfig,
+    /// The autoencoder baseline.
+    #[serde(default)]
+    pub autoencoder: AutoencoderConfig,
+    /// Where the SVMs' hyper-parameters are looked for.
+    #[serde(default)]
+    pub grid: GridConfig,
+    /// The controls.
+    #[serde(default)]
+    pub controls: ControlsConfig,
+    /// The methods, in the order of the table's rows.
+    #[serde(rename = "method")]
+    pub methods: Vec<Method>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn five() -> usize {
+    5
+}
+
+fn strict() -> Vec<Protocol> {
+    vec![Protocol::Strict]
+}
+
+/// What may be known about held-out rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// Nothing: the normaliser is fitted on training rows alone.
+    Strict,
+    /// The features of all rows of the test set: each corpus and each test set is normalised by itself.
+    Transductive,
+    /// All of a speaker's features: every speaker's rows are normalised by themselves.
+    Speaker,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Strict => "strict",
+            Self::Transductive => "transductive",
+            Self::Speaker => "speaker",
+        })
+    }
+}
+
+impl Protocol {
+    /// What it means, for readers of tables.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Strict => "the normaliser is fitted on training rows alone",
+            Self::Transductive => {
+                "each corpus, and each test set, is normalised with its own statistics: the features (not the labels) of all test rows are known"
+            }
+            Self::Speaker => {
+                "each speaker's rows are normalised with their own statistics: the features (not the labels) of all of a test speaker's rows are known"
+            }
+        }
+    }
+}
+
+/// Which rows a classifier learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Setting {
+    /// Rows of the tables.
+    #[serde(rename = "real")]
+    Real,
+    /// Rows that a generator made.
+    #[serde(rename = "synthetic")]
+    Synthetic,
+    /// Both.
+    #[serde(rename = "real+synthetic")]
+    RealAndSynthetic,
+}
+
+impl Setting {
+    /// As in the TOML.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::Synthetic => "synthetic",
+            Self::RealAndSynthetic => "real+synthetic",
+        }
+    }
+
+    /// As [`Config`] has it.
+    pub fn rows(self) -> TrainingRows {
+        match self {
+            Self::Real => TrainingRows::Real,
+            Self::Synthetic => TrainingRows::Synthetic,
+            Self::RealAndSynthetic => TrainingRows::RealAndSynthetic,
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where synthetic rows come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Synthesis {
+    /// There are none.
+    None,
+    /// G(E(x̃)) of the paper's mixup-GAN.
+    MixupGan,
+    /// Sahu et al. 2018, vanilla.
+    PriorGan,
+    /// Sahu et al. 2018, conditioned on the class.
+    ConditionalGan,
+    /// Bao et al. 2019.
+    CycleGan,
+    /// Mixed rows as they are.
+    Mixup,
+    /// Training rows with Gaussian noise.
+    Noise,
+    /// Samples of a Gaussian for each class, with its full covariance.
+    ClassGaussian,
+}
+
+/// What the classifier reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reduction {
+    /// The normalised features.
+    None,
+    /// Principal components.
+    Pca,
+    /// SMACOF; held-out rows are placed into the training embedding.
+    Smacof,
+    /// SMACOF of training and held-out rows together (not strict).
+    SmacofJoint,
+    /// The autoencoder baseline's code.
+    Autoencoder,
+    /// E(x) of the paper's mixup-GAN.
+    MixupGan,
+}
+
+/// Who classifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassifierKind {
+    /// `[training.classifier]`.
+    Dnn,
+    /// C and γ by grid search on validation rows.
+    SvmRbf,
+    /// C by grid search on validation rows.
+    SvmLinear,
+    /// Always the most frequent label of the training rows.
+    Majority,
+}
+
+/// A published figure in percent: mean and, where given, standard deviation.
+pub type Published = Vec<f64>;
+
+/// One way to get from training rows to predictions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Method {
+    /// Short name: letters, digits, `-`.
+    pub id: String,
+    /// Its row in the table; methods of one title share a row.
+    pub title: String,
+    /// Its column, where the settings are not the columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// Synthetic rows.
+    #[serde(default = "no_synthesis")]
+    pub synthesis: Synthesis,
+    /// Reduction of the features.
+    #[serde(default = "no_reduction")]
+    pub reduction: Reduction,
+    /// The classifier.
+    #[serde(default = "dnn")]
+    pub classifier: ClassifierKind,
+    /// Whether real training rows are mixed (for the reduction and for the classifier).
+    #[serde(default)]
+    pub mixup: bool,
+    /// Rows to learn from.
+    #[serde(default = "real")]
+    pub settings: Vec<Setting>,
+    /// Protocols, where not all of the experiment's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocols: Option<Vec<Protocol>>,
+    /// Published figures by column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub paper: BTreeMap<String, Published>,
+    /// Keys that differ from the experiment's `[training]`.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub training: toml::Table,
+}
+
+fn no_synthesis() -> Synthesis {
+    Synthesis::None
+}
+
+fn no_reduction() -> Reduction {
+    Reduction::None
+}
+
+fn dnn() -> ClassifierKind {
+    ClassifierKind::Dnn
+}
+
+fn real() -> Vec<Setting> {
+    vec![Setting::Real]
+}
+
+impl Method {
+    /// Name of the table column of `setting`.
+    pub fn column_of(&self, setting: Setting) -> &str {
+        self.column.as_deref().unwrap_or(setting.name())
+    }
+
+    /// The protocols that it is measured under.
+    pub fn protocols<'e>(&'e self, experiment: &'e Experiment) -> &'e [Protocol] {
+        self.protocols.as_deref().unwrap_or(&experiment.protocols)
+    }
+}
+
+/// Feature tables; `--features`, `--test` and `--source` replace them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// Labelled rows, of one or more corpora.
+    pub features: Vec<PathBuf>,
+    /// The corpora to test on, with `split.kind = "transfer"`.
+    pub test: Vec<PathBuf>,
+    /// Unlabelled rows for the CycleGAN (labels are not looked at); none: the training rows without their labels.
+    pub source: Option<PathBuf>,
+}
+
+/// How rows are parted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SplitConfig {
+    /// Within the corpora, or from some to others.
+    pub kind: SplitKind,
+    /// What is never divided.
+    pub by: SplitBy,
+    /// Folds; 0: leave one group out.
+    pub folds: usize,
+    /// Share of the test corpus' rows that choose hyper-parameters, classes in equal proportions.
+    pub development: f64,
+}
+
+impl Default for SplitConfig {
+    fn default() -> Self {
+        Self {
+            kind: SplitKind::Folds,
+            by: SplitBy::SessionOrSpeaker,
+            folds: 0,
+            development: 0.3,
+        }
+    }
+}
+
+/// Within the corpora, or from some to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitKind {
+    /// Cross-validation.
+    Folds,
+    /// Learn from `data.features`, test on `data.test`.
+    Transfer,
+}
+
+/// What is never divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitBy {
+    /// Sessions where every row has one, else speakers.
+    SessionOrSpeaker,
+    /// Sessions.
+    Session,
+    /// Speakers.
+    Speaker,
+}
+
+/// Where the SVMs' hyper-parameters are looked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GridConfig {
+    /// Values of C.
+    pub c: Vec<f64>,
+    /// Values of γ of the RBF kernel, in units of 1 / (columns · variance).
+    pub gamma: Vec<f64>,
+}
+
+impl Default for GridConfig {
+    fn default() -> Self {
+        Self {
+            c: vec![0.1, 1.0, 10.0, 100.0],
+            gamma: vec![0.1, 0.3, 1.0, 3.0],
+        }
+    }
+}
+
+/// The controls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ControlsConfig {
+    /// Standard deviation of the noise copies' noise, in units of each feature's own.
+    pub noise: f64,
+}
+
+impl Default for ControlsConfig {
+    fn default() -> Self {
+        Self { noise: 0.3 }
+    }
+}
+
+impl Experiment {
+    /// Reads a description by file name, or a ready-made one by its name.
+    ///
+    /// # Errors
+    /// [`ExperimentError`]: no such file or name, bad TOML, unknown keys, values that do not fit.
+    pub fn read(name: &str) -> Result<Self, ExperimentError> {
+        let path = Path::new(name);
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let mut new = Self::from_toml(&text, name)?;
+                new.data.below(path.parent().unwrap_or(Path::new("")));
+                Ok(new)
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let known = || READY_MADE.map(|(n, _)| n).join(", ");
+                match READY_MADE.iter().find(|(n, _)| *n == name) {
+                    Some((_, text)) => Self::from_toml(text, name),
+                    None => Err(ExperimentError::Unknown {
+                        name: name.into(),
+                        known: known(),
+                    }),
+                }
+            }
+            Err(e) => Err(super::io(path, "read")(e)),
+        }
+    }
+
+    /// Parses a description; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn from_toml(text: &str, origin: &str) -> Result<Self, ExperimentError> {
+        let new: Self = toml::from_str(text).map_err(|e| ExperimentError::Invalid {
+            origin: origin.into(),
+            problem: e.to_string().trim_end().to_owned(),
+        })?;
+        new.check(origin)?;
+        Ok(new)
+    }
+
+    /// The reference entry as (method id, setting).
+    pub fn reference(&self) -> Option<(&str, Setting)> {
+        if self.reference.is_empty() {
+            let first = self.methods.first()?;
+            return Some((&first.id, *first.settings.first()?));
+        }
+        let (id, setting) = self.reference.rsplit_once('/')?;
+        let settings = [Setting::Real, Setting::Synthetic, Setting::RealAndSynthetic];
+        let setting = settings.into_iter().find(|s| s.name() == setting)?;
+        Some((id, setting))
+    }
+
+    /// The complete training configuration of `method` under `setting`.
+    ///
+    /// # Errors
+    /// An unknown key, a value out of range, a key that experiments decide themselves.
+    pub fn training(
+        &self,
+        method: &Method,
+        setting: Setting,
+        origin: &str,
+    ) -> Result<Config, ExperimentError> {
+        let fail = |source| ExperimentError::Training {
+            origin: origin.into(),
+            method: method.id.clone(),
+            setting: setting.to_string(),
+            source,
+        };
+        let layers = [
+            Some(&self.training),
+            self.training_of.get(&setting),
+            Some(&method.training),
+        ];
+        let mut config =
+            Config::from_layers(layers.into_iter().flatten(), "training").map_err(fail)?;
+        config.labels.clone_from(&self.labels);
+        config.classifier.rows = setting.rows();
+        config.classifier.mixup = method.mixup;
+        config.classifier.fine_tune = false;
+        config.classifier.input = ClassifierInput::Features;
+        config.check("training").map_err(fail)?;
+        Ok(config)
+    }
+
+    /// Replaces the protocols, given by name, for all methods that have none of their own.
+    ///
+    /// # Errors
+    /// A name that is none.
+    pub fn set_protocols(&mut self, names: &[String]) -> Result<(), ExperimentError> {
+        let all = [Protocol::Strict, Protocol::Transductive, Protocol::Speaker];
+        self.protocols = names
+            .iter()
+            .map(|name| {
+                all.into_iter()
+                    .find(|p| p.to_string() == name.trim())
+                    .ok_or_else(|| ExperimentError::Invalid {
+                        origin: "--protocols".into(),
+                        problem: format!("{name:?} is none of strict, transductive, speaker"),
+                    })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// The complete description as TOML.
+    ///
+    /// # Errors
+    /// Never for a description that was read.
+    pub fn to_toml(&self) -> Result<String, ExperimentError> {
+        toml::to_string(self).map_err(|e| ExperimentError::Invalid {
+            origin: self.name.clone(),
+            problem: e.to_string(),
+        })
+    }
+
+    /// Whether everything is in range and fits together; `origin` names the source in errors.
+    ///
+    /// # Errors
+    /// [`ExperimentError::Invalid`], [`ExperimentError::Training`].
+    pub fn check(&self, origin: &str) -> Result<(), ExperimentError> {
+        let fail = |problem: String| {
+            Err(ExperimentError::Invalid {
+                origin: origin.into(),
+                problem,
+            })
+        };
+        let word = |s: &str| {
+            !s.is_empty()
+                && s.chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        };
+        if !word(&self.name) {
+            return fail(format!(
+                "`name` is {:?}: use letters, digits, - and _",
+                self.name
+            ));
+        }
+        if !(1..=1000).contains(&self.seeds) {
+            return fail("`seeds` must lie between 1 and 1000".into());
+        }
+        if self.protocols.is_empty() {
+            return fail(
+                "`protocols` is empty: name strict, transductive or speaker, or several".into(),
+            );
+        }
+        if self.methods.is_empty() {
+            return fail("there is no [[method]]".into());
+        }
+        if !(self.split.development > 0.0 && self.split.development < 1.0) {
+            return fail("`split.development` must lie between 0 and 1".into());
+        }
+        if self.split.folds == 1 {
+            return fail("`split.folds` must be 0 (leave one out) or at least 2".into());
+        }
+        let positive = |v: &[f64]| !v.is_empty() && v.iter().all(|x| *x > 0.0 && x.is_finite());
+        if !positive(&self.grid.c) || !positive(&self.grid.gamma) {
+            return fail(
+                "`grid.c` and `grid.gamma` must hold at least one positive number each".into(),
+            );
+        }
+        if !(self.controls.noise > 0.0 && self.controls.noise.is_finite()) {
+            return fail("`controls.noise` must be greater than 0".into());
+        }
+        let parts = [
+            (
+                "prior-gan",
+                self.prior_gan.check().map_err(|e| e.to_string()),
+            ),
+            (
+                "cycle-gan",
+                self.cycle_gan.check().map_err(|e| e.to_string()),
+            ),
+            ("smacof", self.smacof.check().map_err(|e| e.to_string())),
+            (
+                "autoencoder",
+                self.autoencoder.check().map_err(|e| e.to_string()),
+            ),
+        ];
+        for (section, checked) in parts {
+            if let Err(problem) = checked {
+                return fail(format!("[{section}] {problem}"));
+            }
+        }
+        for (setting, keys) in &self.training_of {
+            if let Some(key) = keys.keys().find(|k| *k != "classifier") {
+                return fail(format!(
+                    "`training-of.\"{setting}\".{key}`: only `classifier` keys may differ between settings, so that all settings of a method share their generator"
+                ));
+            }
+        }
+        let mut ids = BTreeSet::new();
+        let mut entries = BTreeSet::new();
+        for method in &self.methods {
+            let id = &method.id;
+            if !word(id) {
+                return fail(format!("method id {id:?}: use letters, digits, - and _"));
+            }
+            if !ids.insert(id) {
+                return fail(format!("two methods have the id '{id}'"));
+            }
+            if method.settings.is_empty() {
+                return fail(format!("method '{id}': `settings` is empty"));
+            }
+            let synthetic = method.settings.iter().any(|s| s.rows().synthetic());
+            if synthetic && method.synthesis == Synthesis::None {
+                return fail(format!(
+                    "method '{id}': settings with synthetic rows need `synthesis`"
+                ));
+            }
+            let joint = method.reduction == Reduction::SmacofJoint;
+            if joint && method.protocols(self).contains(&Protocol::Strict) {
+                return fail(format!(
+                    "method '{id}': the joint embedding sees the features of held-out rows, which the strict protocol forbids; give the method `protocols = [\"transductive\"]`"
+                ));
+            }
+            if joint && synthetic {
+                return fail(format!(
+                    "method '{id}': the joint embedding has no place for synthetic rows; use `settings = [\"real\"]`"
+                ));
+            }
+            let mut columns = BTreeSet::new();
+            for &setting in &method.settings {
+                let column = method.column_of(setting);
+                columns.insert(column);
+                if !entries.insert((method.title.as_str(), column)) {
+                    return fail(format!(
+                        "method '{id}': row '{}' has a column '{column}' already",
+                        method.title
+                    ));
+                }
+                self.check_training(method, setting, origin)?;
+            }
+            if let Some(column) = method.paper.keys().find(|c| !columns.contains(c.as_str())) {
+                return fail(format!(
+                    "method '{id}': `paper` names column '{column}', which the method has not"
+                ));
+            }
+            if let Some((column, _)) = method.paper.iter().find(|(_, v)| !matches!(v.len(), 1 | 2))
+            {
+                return fail(format!(
+                    "method '{id}': `paper.\"{column}\"` must be [mean] or [mean, standard deviation]"
+                ));
+            }
+        }
+        let found = self.reference().is_some_and(|(id, setting)| {
+            let method = self.methods.iter().find(|m| m.id == id);
+            method.is_some_and(|m| m.settings.contains(&setting))
+        });
+        if !found {
+            return fail(format!(
+                "`reference` is {:?}: write \"method/setting\" of a method and a setting that are there",
+                self.reference
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_training(
+        &self,
+        method: &Method,
+        setting: Setting,
+        origin: &str,
+    ) -> Result<(), ExperimentError> {
+        let config = self.training(method, setting, origin)?;
+        let fail = |key: &str, why: &str| {
+            Err(ExperimentError::Invalid {
+                origin: origin.into(),
+                problem: format!("method '{}': `training.{key}` {why}", method.id),
+            })
+        };
+        if !config.features.is_default() || !config.budget.is_none() {
+            return fail(
+                "features",
+                "and `training.budget` are not for experiments: every method reads all columns",
+            );
+        }
+        if !config.validation.hold_out.is_empty() {
+            return fail(
+                "validation.hold_out",
+                "must be empty: groups are drawn in each fold",
+            );
+        }
+        let transfer = self.split.kind == SplitKind::Transfer;
+        if !transfer
+            && config.validation.by == HoldOut::None
+            && method.classifier != ClassifierKind::Majority
+        {
+            return fail(
+                "validation.by",
+                "must not be \"none\": early stopping and grid search need validation rows",
+            );
+        }
+        if config.validation.refit {
+            return fail(
+                "validation.refit",
+                "must be false: all methods learn from the same rows",
+            );
+        }
+        Ok(())
+    }
+}
+
+impl DataConfig {
+    /// Paths in a description start from its own folder.
+    fn below(&mut self, folder: &Path) {
+        let paths = self.features.iter_mut().chain(&mut self.test);
+        for path in paths.chain(self.source.as_mut()) {
+            *path = folder.join(&*path);
+        }
+    }
+}
