@@ -483,14 +483,15 @@ mod tests {
         }
     }
 
-    /// Without the classifier and noise a CycleGAN sees the source and its own emotion: other emotions' rows change nothing.
+    /// Apart from the classifier and the unit of noise and cycle losses a CycleGAN sees the source and its own emotion: other emotions' rows change nothing.
     #[test]
     fn each_emotion_has_its_own_networks_and_rows() {
         let kind = NormaliserKind::ZScore;
         let config = CycleGanConfig {
             classification_weight: 0.0,
-            // Its unit is the spread of all training rows.
+            // The unit of these two is the spread of all training rows.
             input_noise: 0.0,
+            cycle_weight: 0.0,
             epochs: 2,
             ..small()
         };
