@@ -1,6 +1,6 @@
 //! C-SVC with a linear or an RBF kernel, one machine for each pair of classes, with a weight for each row.
 //!
-//! The optimiser is [`svm_solver`](super::svm_solver); the working sets, the tolerance and the order of rows and votes are those of LIBSVM as
+//! The optimiser is in `svm_solver.rs`; the working sets, the tolerance and the order of rows and votes are those of LIBSVM as
 //! scikit-learn's `SVC` calls it, so that predictions agree with it (the committed test and `ser-train bench svm` count them).
 
 use rayon::prelude::*;
