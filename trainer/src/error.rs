@@ -1,7 +1,7 @@
 //! The crate's error: one variant per stage, each the stage's own enum.
 
 use crate::adapt::SimulationError;
-use crate::bench_svm::BenchSvmError;
+use crate::cli::bench::{BenchError, BenchSvmError};
 use crate::corpus::CorpusError;
 use crate::evaluate::EvaluateError;
 use crate::experiment::ExperimentError;
@@ -48,4 +48,7 @@ pub enum Error {
     /// Engines could not be compared, or disagree.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// A measurement could not be made.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
 }

@@ -10,7 +10,6 @@
 pub mod adapt;
 pub mod atomic;
 pub mod augment;
-pub mod bench_svm;
 pub mod classify;
 pub mod cli;
 pub mod config;

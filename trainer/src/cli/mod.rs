@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand; this one only dispatches.
 
 mod adapt;
-mod bench_svm;
+pub mod bench;
 mod corpus;
 mod evaluate;
 mod export;
@@ -38,8 +38,6 @@ enum Command {
     Export(export::Args),
     /// Measure adaptive normalisation on voices that a bundle never heard
     Adapt(adapt::Args),
-    /// Time the support vector machine beside scikit-learn's
-    BenchSvm(bench_svm::Args),
     /// Compare methods on equal data, folds and seeds: the paper's tables
     Run(run::Args),
     /// List the cells of an experiment
@@ -48,6 +46,8 @@ enum Command {
     Import(import::Args),
     /// Make a corpus of synthetic voices, to try the programs with
     SynthCorpus(synth::Args),
+    /// Measure how fast networks train
+    Bench(bench::Args),
     /// Compute a bundle with tract, ONNX Runtime and burn and compare the results
     Verify(verify::Args),
 }
@@ -64,11 +64,11 @@ pub fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Export(args) => export::run(args),
         Command::Adapt(args) => adapt::run(args),
-        Command::BenchSvm(args) => bench_svm::run(args),
         Command::Run(args) => run::run(args),
         Command::Plan(args) => run::plan(args),
         Command::Import(args) => import::run(args),
         Command::SynthCorpus(args) => synth::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Verify(args) => verify::run(args),
     };
     match result {

@@ -14,7 +14,7 @@ use crate::data::stream;
 use crate::table::{FeatureTable, TableError};
 
 /// scikit-learn's side.
-const SCRIPT: &str = include_str!("bench_svm.py");
+const SCRIPT: &str = include_str!("svm_rival.py");
 
 /// Why there are no figures.
 #[derive(Debug, thiserror::Error)]

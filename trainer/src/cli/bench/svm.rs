@@ -1,8 +1,8 @@
-//! `ser-train bench-svm`.
+//! `ser-train bench svm`.
 
 use std::path::PathBuf;
 
-use crate::bench_svm::run as measure;
+use super::svm_rival::run as measure;
 
 /// Time the support vector machine, beside scikit-learn's where there is one
 ///
@@ -25,7 +25,7 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// As [`crate::bench_svm::run`].
+/// As [`super::svm_rival::run`].
 pub fn run(args: Args) -> Result<(), crate::Error> {
     let lines = measure(&args.features, args.runs, args.python.as_deref())?;
     if args.json {
