@@ -5,6 +5,7 @@
 //! * `parity` the table of our features against openSMILE's
 //! * `machines` the features on other processors, under emulation
 //! * `firmware` every firmware example, under emulation
+//! * `slurm`  an experiment through Slurm: the same results as without?
 
 mod demo;
 mod embedded;
@@ -12,6 +13,8 @@ mod firmware;
 mod machines;
 mod setup;
 mod shell;
+mod slurm;
+mod slurm_daemons;
 mod suite;
 
 use std::process::ExitCode;
@@ -26,6 +29,7 @@ usage: cargo xtask <command>
   parity [ARGS]   our 1582 features against openSMILE's, by group and file
   machines        the features on aarch64 and Cortex-M under QEMU: the same bits?
   firmware        every firmware example under QEMU: the same label? what does it cost?
+  slurm           an experiment as an array job on a Slurm of its own: the same results?
 ";
 
 fn main() -> ExitCode {
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         "parity" => suite::parity(&rest),
         "machines" => embedded::Toolchain::install().and_then(|t| machines::run(&t)),
         "firmware" => embedded::Toolchain::install().and_then(|t| firmware::run(&t)),
+        "slurm" => slurm::run_slurm(),
         "" | "help" | "-h" | "--help" => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

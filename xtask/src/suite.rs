@@ -12,7 +12,7 @@ use std::time::Instant;
 /// the defaults and the GPU path, which the tests drive on a software Vulkan driver.
 const FEATURES: [&str; 3] = ["--workspace", "--features", "ser-trainer/gpu"];
 
-fn workspace(subcommand: &str) -> Command {
+pub fn workspace(subcommand: &str) -> Command {
     let mut command = cargo();
     command
         .args([subcommand, "--release", "--locked"])
