@@ -452,7 +452,7 @@ impl Experiment {
             origin: origin.into(),
             method: method.id.clone(),
             setting: setting.to_string(),
-            source,
+            source: Box::new(source),
         };
         let layers = [
             Some(&self.training),

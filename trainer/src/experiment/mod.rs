@@ -68,7 +68,7 @@ pub enum ExperimentError {
         /// The setting.
         setting: String,
         /// The cause.
-        source: ConfigError,
+        source: Box<ConfigError>,
     },
     /// The feature tables.
     #[error(transparent)]

@@ -34,7 +34,7 @@ enum Reducer {
     Pca(Pca),
     Smacof(Smacof),
     Autoencoder(Autoencoder),
-    MixupGan(MixupGan),
+    MixupGan(Box<MixupGan>),
 }
 
 /// Codes of the three sides, on one scale.
@@ -221,7 +221,10 @@ impl Upstream {
                 let losses = losses.collect();
                 (Reducer::Autoencoder(autoencoder), losses)
             }
-            Reduction::MixupGan => (Reducer::MixupGan(self.gan(fit)?.clone()), Vec::new()),
+            Reduction::MixupGan => (
+                Reducer::MixupGan(Box::new(self.gan(fit)?.clone())),
+                Vec::new(),
+            ),
         })
     }
 }
