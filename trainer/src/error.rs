@@ -2,6 +2,7 @@
 
 use crate::adapt::SimulationError;
 use crate::bench_svm::BenchSvmError;
+use crate::cli::bench::BenchError;
 use crate::corpus::CorpusError;
 use crate::evaluate::EvaluateError;
 use crate::experiment::ExperimentError;
@@ -48,4 +49,7 @@ pub enum Error {
     /// Engines could not be compared, or disagree.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// A measurement could not be made.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand; this one only dispatches.
 
 mod adapt;
+pub mod bench;
 mod bench_svm;
 mod corpus;
 mod evaluate;
@@ -48,6 +49,8 @@ enum Command {
     Import(import::Args),
     /// Make a corpus of synthetic voices, to try the programs with
     SynthCorpus(synth::Args),
+    /// Measure how fast networks train
+    Bench(bench::Args),
     /// Compute a bundle with tract, ONNX Runtime and burn and compare the results
     Verify(verify::Args),
 }
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => run::plan(args),
         Command::Import(args) => import::run(args),
         Command::SynthCorpus(args) => synth::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Verify(args) => verify::run(args),
     };
     match result {

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::mlp::Mlp;
-use super::{BackendError, values};
+use super::{BackendError, is_host, scratch, values};
 
 /// Settings of [`Adam`], named as in Kingma & Ba 2015 and Loshchilov & Hutter 2019.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -158,14 +158,15 @@ impl Adam {
             let fail = |e: &dyn std::fmt::Display| BackendError(e.to_string());
             let mut data = plain.try_into_data().map_err(|e| fail(&e))?;
             let gradient = gradient.try_into_data().map_err(|e| fail(&e))?;
-            let g = gradient.as_slice::<f32>().map_err(|e| fail(&e))?;
+            let g = gradient.try_into_vec::<f32>().map_err(|e| fail(&e))?;
             fused(
                 data.as_mut_slice::<f32>().map_err(|e| fail(&e))?,
-                g,
+                &g,
                 first,
                 second,
                 step,
             );
+            scratch::give(g);
             Tensor::from_data(data, &device)
         } else {
             moments.move_to_device(count, &device);
@@ -261,10 +262,6 @@ impl Moments {
             *self = Self::Device(Box::new([tensor(first), tensor(second)]));
         }
     }
-}
-
-fn is_host(device: &Device) -> bool {
-    *device == Device::flex()
 }
 
 /// Parameters that one thread updates before another may take over; smaller tensors stay on the caller's.

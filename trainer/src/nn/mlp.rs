@@ -3,10 +3,11 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData, activation};
-use rand::{Rng, RngExt};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{BackendError, matrix, values};
+use super::mask::Mask;
+use super::{BackendError, dense, is_host, matrix, values};
 use crate::model::{Activation, DenseLayer};
 
 /// Widths and activations of an [`Mlp`].
@@ -58,36 +59,24 @@ impl<'r> Dropout<'r> {
         }
     }
 
-    fn apply(&mut self, x: Tensor<2>, share: f32) -> Tensor<2> {
+    /// Factors for `[rows, columns]`, where there is dropout at all.
+    fn draw(&mut self, [rows, columns]: [usize; 2], share: f32) -> Option<Mask> {
         match &mut self.rng {
-            Some(rng) if share > 0.0 => {
-                let [rows, columns] = x.dims();
-                let mask = mask(rows * columns, share, rng);
-                let device = x.device().without_autodiff();
-                x * matrix(mask, rows, &device)
-            }
-            _ => x,
+            Some(rng) if share > 0.0 => Some(Mask::draw(rows * columns, share, rng)),
+            _ => None,
         }
     }
 }
 
-/// `len` factors: 0 with probability `share`, else 1 / (1 - share). 16 random bits decide each.
-fn mask(len: usize, share: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
-    let keep = 1.0 / (1.0 - share);
-    let below = (share * 65536.0).round() as u32;
-    let mut bits = vec![0u8; len * 2];
-    rng.fill_bytes(&mut bits);
-    bits.as_chunks::<2>()
-        .0
-        .iter()
-        .map(|b| {
-            if u32::from(u16::from_le_bytes(*b)) < below {
-                0.0
-            } else {
-                keep
-            }
-        })
-        .collect()
+fn apply(mask: Option<Mask>, x: Tensor<2>) -> Tensor<2> {
+    match mask {
+        Some(mask) => {
+            let device = x.device().without_autodiff();
+            let rows = x.dims()[0];
+            x * matrix(mask.to_vec(), rows, &device)
+        }
+        None => x,
+    }
 }
 
 impl Mlp {
@@ -182,22 +171,37 @@ impl Mlp {
 
     /// `[rows, inputs]` to `[rows, outputs]`.
     pub fn forward(&self, x: Tensor<2>, dropout: &mut Dropout<'_>) -> Tensor<2> {
-        let share = dropout.input;
-        let mut x = dropout.apply(x, share);
+        let on_host = is_host(&x.device().without_autodiff());
+        self.forward_with(x, dropout, on_host)
+    }
+
+    /// As [`forward`](Self::forward); `fused` asks for the operation of [`dense`], which only the CPU backend has.
+    fn forward_with(&self, x: Tensor<2>, dropout: &mut Dropout<'_>, fused: bool) -> Tensor<2> {
+        let mask = dropout.draw(x.dims(), dropout.input);
+        let mut x = apply(mask, x);
         for (i, (layer, &function)) in self.layers.iter().zip(&self.activations).enumerate() {
-            x = match function {
-                Activation::Linear => layer.forward(x),
-                Activation::LeakyRelu(slope) => {
-                    activation::leaky_relu(layer.forward(x), f64::from(slope))
-                }
-                Activation::Relu => activation::relu(layer.forward(x)),
-                Activation::Sigmoid => activation::sigmoid(layer.forward(x)),
-            };
             // A linear layer inside a chain is the code: dropout belongs between hidden layers.
-            if i + 1 < self.layers.len() && function != Activation::Linear {
-                let share = dropout.hidden;
-                x = dropout.apply(x, share);
-            }
+            let mask = if i + 1 < self.layers.len() && function != Activation::Linear {
+                let outputs = layer.weight.val().dims()[1];
+                dropout.draw([x.dims()[0], outputs], dropout.hidden)
+            } else {
+                None
+            };
+            x = match &layer.bias {
+                Some(bias) if fused && dense::covers(function) => {
+                    dense::dense(x, layer.weight.val(), bias.val(), function, mask)
+                }
+                _ => {
+                    let y = layer.forward(x);
+                    let y = match function {
+                        Activation::Linear => y,
+                        Activation::LeakyRelu(slope) => activation::leaky_relu(y, f64::from(slope)),
+                        Activation::Relu => activation::relu(y),
+                        Activation::Sigmoid => activation::sigmoid(y),
+                    };
+                    apply(mask, y)
+                }
+            };
         }
         x
     }
@@ -212,19 +216,7 @@ impl Mlp {
 mod tests {
     use super::*;
     use crate::data::stream;
-
-    #[test]
-    fn masks_have_their_share_of_zeros_and_mean_one() {
-        for share in [0.1, 0.5, 0.8] {
-            let m = mask(200_000, share, &mut stream(1, "mask", 0));
-            let zeros = m.iter().filter(|&&x| x == 0.0).count() as f32 / m.len() as f32;
-            let mean = m.iter().sum::<f32>() / m.len() as f32;
-            assert!(
-                (zeros - share).abs() < 0.005 && (mean - 1.0).abs() < 0.02,
-                "{share}: {zeros} {mean}"
-            );
-        }
-    }
+    use crate::nn::{Adam, AdamConfig, bce_fake, bce_real, reconstruction, soft_cross_entropy};
 
     #[test]
     fn layers_survive_the_round_trip_and_forward_agrees_with_them() {
@@ -262,5 +254,116 @@ mod tests {
             y.iter().zip(&by_hand).all(|(a, b)| (a - b).abs() < 1e-5),
             "{y:?} {by_hand:?}"
         );
+    }
+
+    /// Gradients of every parameter of `own` for a loss through `own` (twice) and a frozen network, by either path.
+    fn gradients(own: &Mlp, judge: &Mlp, share: f32, loss: usize, fused: bool) -> Vec<Vec<f32>> {
+        let device = Device::flex();
+        let numbers = |n: usize, f: f32| (0..n).map(|i| (i as f32 * f).sin()).collect::<Vec<_>>();
+        let input = |f| matrix(numbers(6 * 7, f), 6, &device.clone().autodiff()).require_grad();
+        let (x, other) = (input(0.7), input(1.9));
+        let target = || matrix(numbers(6 * 4, 0.3), 6, &device);
+        let mut rng = stream(1, "drop", 0);
+        let mut out = |x: &Tensor<2>| {
+            let mut dropout = Dropout::new(share, share / 2.0, &mut rng);
+            let y = own.forward_with(x.clone(), &mut dropout, fused);
+            judge.forward_with(y, &mut dropout, fused)
+        };
+        let (first, second) = (out(&x), out(&other));
+        let mut grads = match loss {
+            0 => reconstruction(target(), first) + reconstruction(target(), second),
+            1 => bce_real(first) + bce_fake(second),
+            _ => soft_cross_entropy(first, target().abs()) + bce_real(second),
+        }
+        .backward();
+        let mut own = own.clone();
+        let layers = own.layers_mut().iter_mut();
+        let mut all: Vec<_> = layers
+            .flat_map(|l| {
+                let bias = l.bias.as_ref().unwrap().val().grad_remove(&mut grads);
+                [
+                    values(l.weight.val().grad_remove(&mut grads).unwrap()).unwrap(),
+                    values(bias.unwrap()).unwrap(),
+                ]
+            })
+            .collect();
+        for x in [x, other] {
+            all.push(values(x.grad_remove(&mut grads).unwrap()).unwrap());
+        }
+        assert!(
+            judge
+                .layers
+                .iter()
+                .all(|l| l.weight.val().grad(&grads).is_none())
+        );
+        all
+    }
+
+    #[test]
+    fn the_fused_layers_and_burns_own_operations_have_the_same_gradients() {
+        for (hidden, output) in [
+            (Activation::LeakyRelu(0.01), Activation::Linear),
+            (Activation::Relu, Activation::Sigmoid),
+            (Activation::Sigmoid, Activation::LeakyRelu(0.0)),
+            (Activation::Linear, Activation::Relu),
+        ] {
+            let net = |widths: &[usize], name| {
+                let shape = Shape {
+                    widths: widths.to_vec(),
+                    hidden,
+                    output,
+                };
+                Mlp::new(&shape, &mut stream(1, name, 0), &Device::flex())
+            };
+            let own = net(&[7, 9, 8, 5], "own");
+            let judge = net(&[5, 11, 4], "judge").frozen();
+            for share in [0.0, 0.4] {
+                for loss in 0..3 {
+                    let fused = gradients(&own, &judge, share, loss, true);
+                    let plain = gradients(&own, &judge, share, loss, false);
+                    for (f, p) in fused.iter().zip(&plain) {
+                        assert_eq!(f.len(), p.len());
+                        for (f, p) in f.iter().zip(p) {
+                            assert!(
+                                (f - p).abs() < 1e-5 * p.abs().max(1.0),
+                                "{hidden:?} {share} {loss}: {f} {p}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Products and passes of this size are cut into parts.
+    #[test]
+    fn training_gives_the_same_numbers_on_any_number_of_threads() {
+        let train = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| {
+                let device = Device::flex();
+                let shape = Shape {
+                    widths: vec![330, 700, 330],
+                    hidden: Activation::LeakyRelu(0.01),
+                    output: Activation::Linear,
+                };
+                let mut net = Mlp::new(&shape, &mut stream(1, "init", 0), &device);
+                let mut adam = Adam::new(AdamConfig::new(0.0));
+                let x: Vec<f32> = (0..64 * 330).map(|i| (i as f32 * 0.7).sin()).collect();
+                for i in 0..3 {
+                    let x = matrix(x.clone(), 64, &device);
+                    let mut rng = stream(1, "drop", i);
+                    let y = net.forward(x.clone(), &mut Dropout::new(0.5, 0.1, &mut rng));
+                    let mut grads = reconstruction(x, y).backward();
+                    adam.step(&mut net, &mut grads, |_| 1e-3).unwrap();
+                }
+                net.to_layers().unwrap()
+            })
+        };
+        let one = train(1);
+        assert!(one == train(2) && one == train(3));
     }
 }

@@ -5,8 +5,12 @@
 //! from a checkpoint meets the masks that it would have met.
 
 mod adam;
+mod dense;
 mod loss;
+mod mask;
 mod mlp;
+mod product;
+mod scratch;
 
 pub use adam::{Adam, AdamConfig};
 pub use loss::{bce_fake, bce_real, reconstruction, soft_cross_entropy};
@@ -29,6 +33,11 @@ pub fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, BackendErro
         .without_autodiff()
         .try_into_vec_as::<f32>()
         .map_err(|e| BackendError(e.to_string()))
+}
+
+/// Whether tensors of `device` lie in the host's memory.
+fn is_host(device: &Device) -> bool {
+    *device == Device::flex()
 }
 
 /// A tensor backend failed.
