@@ -1,7 +1,8 @@
-//! The three matrix products of a dense layer, in parts that threads can share.
+//! The loops in which training spends its time: the three matrix products of a dense layer, and Adam.
 //!
-//! How a product is cut into parts depends on its shape alone, so that every number is the same whatever the number of
-//! threads. The only `unsafe` of the networks is here: the kernels of the `gemm` crate take raw pointers.
+//! How a product is cut into parts for threads depends on its shape alone, so that every number is the same whatever
+//! the number of threads. The only `unsafe` of the networks is here: the kernels of the `gemm` crate take raw pointers,
+//! and code for a processor's wider registers may run only where it has them.
 #![allow(unsafe_code)]
 
 use rayon::prelude::*;
@@ -23,7 +24,10 @@ impl View<'_> {
 }
 
 /// Multiplications that make a part of a product worth its own task.
-const PART: usize = 1 << 21;
+const PART: usize = 1 << 22;
+
+/// Columns (or rows) of a part at least: each part packs the smaller operand anew.
+const NARROWEST: usize = 192;
 
 /// `out` = x·w for x `[rows, inputs]`, w `[inputs, outputs]`, out `[rows, outputs]`, all row-major.
 ///
@@ -107,7 +111,7 @@ fn product(a: View<'_>, b: View<'_>, [m, k, n]: [usize; 3], out: &mut [f32]) {
     );
     let by_columns = n >= m;
     let long = if by_columns { n } else { m };
-    let parts = (m * n * k / PART).clamp(1, long.div_ceil(64).max(1));
+    let parts = (m * n * k / PART).clamp(1, long.div_ceil(NARROWEST).max(1));
     let step = long.div_ceil(parts).next_multiple_of(16);
     let target = Target(out.as_mut_ptr());
     let part = |first: usize| {
@@ -153,6 +157,56 @@ fn product(a: View<'_>, b: View<'_>, [m, k, n]: [usize; 3], out: &mut [f32]) {
         (0..long.div_ceil(step))
             .into_par_iter()
             .for_each(|i| part(i * step));
+    }
+}
+
+/// The factors of one step of Adam.
+#[derive(Clone, Copy)]
+pub(super) struct Step {
+    pub(super) beta1: f32,
+    pub(super) beta2: f32,
+    pub(super) epsilon: f32,
+    /// learning rate / (1 - β₁ᵗ)
+    pub(super) size: f32,
+    /// 1 / √(1 - β₂ᵗ)
+    pub(super) root: f32,
+    /// 1 - learning rate · weight decay
+    pub(super) shrink: f32,
+}
+
+/// Parameters that one thread updates before another may take over; smaller tensors stay on the caller's.
+const CHUNK: usize = 1 << 16;
+
+/// One step of Adam on parameters `p` with gradients `g` and moments `m` and `v`, all of one length.
+pub(super) fn adam(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], s: Step) {
+    p.par_chunks_mut(CHUNK)
+        .zip(g.par_chunks(CHUNK))
+        .zip(m.par_chunks_mut(CHUNK))
+        .zip(v.par_chunks_mut(CHUNK))
+        .for_each(|(((p, g), m), v)| {
+            #[cfg(target_arch = "x86_64")]
+            if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: the processor has AVX2.
+                unsafe { adam_avx2(p, g, m, v, s) };
+                return;
+            }
+            adam_chunk(p, g, m, v, s);
+        });
+}
+
+/// The same numbers as [`adam_chunk`], eight at a time: square root and division bound this loop.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn adam_avx2(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], s: Step) {
+    adam_chunk(p, g, m, v, s);
+}
+
+#[inline(always)]
+fn adam_chunk(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], s: Step) {
+    for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+        *m = s.beta1 * *m + (1.0 - s.beta1) * g;
+        *v = s.beta2 * *v + (1.0 - s.beta2) * g * g;
+        *p = *p * s.shrink - s.size * *m / (v.sqrt() * s.root + s.epsilon);
     }
 }
 
