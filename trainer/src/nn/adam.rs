@@ -8,8 +8,8 @@
 
 use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use rayon::prelude::*;
 
+use super::kernel::{self, Step};
 use super::mlp::Mlp;
 use super::{BackendError, is_host, scratch, values};
 
@@ -52,20 +52,6 @@ pub struct Adam {
     steps: u32,
     /// Weight and bias of each layer in turn; empty before the first step.
     moments: Vec<Moments>,
-}
-
-/// The factors of one step.
-#[derive(Clone, Copy)]
-struct Step {
-    beta1: f32,
-    beta2: f32,
-    epsilon: f32,
-    /// learning rate / (1 - β₁ᵗ)
-    size: f32,
-    /// 1 / √(1 - β₂ᵗ)
-    root: f32,
-    /// 1 - learning rate · weight decay
-    shrink: f32,
 }
 
 impl Adam {
@@ -159,7 +145,7 @@ impl Adam {
             let mut data = plain.try_into_data().map_err(|e| fail(&e))?;
             let gradient = gradient.try_into_data().map_err(|e| fail(&e))?;
             let g = gradient.try_into_vec::<f32>().map_err(|e| fail(&e))?;
-            fused(
+            kernel::adam(
                 data.as_mut_slice::<f32>().map_err(|e| fail(&e))?,
                 &g,
                 first,
@@ -262,23 +248,6 @@ impl Moments {
             *self = Self::Device(Box::new([tensor(first), tensor(second)]));
         }
     }
-}
-
-/// Parameters that one thread updates before another may take over; smaller tensors stay on the caller's.
-const CHUNK: usize = 1 << 16;
-
-fn fused(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], s: Step) {
-    p.par_chunks_mut(CHUNK)
-        .zip(g.par_chunks(CHUNK))
-        .zip(m.par_chunks_mut(CHUNK))
-        .zip(v.par_chunks_mut(CHUNK))
-        .for_each(|(((p, g), m), v)| {
-            for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m.iter_mut()).zip(v.iter_mut()) {
-                *m = s.beta1 * *m + (1.0 - s.beta1) * g;
-                *v = s.beta2 * *v + (1.0 - s.beta2) * g * g;
-                *p = *p * s.shrink - s.size * *m / (v.sqrt() * s.root + s.epsilon);
-            }
-        });
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::mask::Mask;
-use super::{product, scratch};
+use super::{kernel, scratch};
 use crate::model::Activation;
 
 /// What follows the affine map.
@@ -67,7 +67,7 @@ impl DenseOp for Flex {
         let (x, w, b) = (x.to_contiguous(), w.to_contiguous(), b.to_contiguous());
         let [rows, inputs, outputs] = sizes(&x, &w);
         let mut out = scratch::take(rows * outputs);
-        product::forward(values(&x), values(&w), rows, inputs, &mut out);
+        kernel::forward(values(&x), values(&w), rows, inputs, &mut out);
         let bias = values(&b);
         rows_mut(&mut out, outputs, |row, out| after.forward(row, bias, out));
         tensor(out, [rows, outputs])
@@ -128,12 +128,12 @@ impl Backward<Flex, 3> for DenseBackward {
         }
         if let Some(node) = node_x {
             let mut out = scratch::take(rows * inputs);
-            product::input_gradient(&d, values(&w), rows, inputs, &mut out);
+            kernel::input_gradient(&d, values(&w), rows, inputs, &mut out);
             grads.register::<Flex>(node.id, tensor(out, [rows, inputs]));
         }
         if let Some(node) = node_w {
             let mut out = scratch::take(inputs * outputs);
-            product::weight_gradient(values(&x), &d, rows, inputs, &mut out);
+            kernel::weight_gradient(values(&x), &d, rows, inputs, &mut out);
             grads.register::<Flex>(node.id, tensor(out, [inputs, outputs]));
         }
         scratch::give(d);

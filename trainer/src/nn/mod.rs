@@ -6,10 +6,10 @@
 
 mod adam;
 mod dense;
+mod kernel;
 mod loss;
 mod mask;
 mod mlp;
-mod product;
 mod scratch;
 
 pub use adam::{Adam, AdamConfig};
