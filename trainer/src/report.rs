@@ -1,5 +1,5 @@
-//! `report.html` of a training: scores, plots, model card and configuration in one file that needs
-//! no network.
+//! `report.html`: the page that all reports share, and that of a training (scores, plots, model card and configuration),
+//! in one file that needs no network.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -24,73 +24,98 @@ pub struct ReportError {
 const STYLE: &str = "\
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, 'DejaVu Sans', sans-serif; color: #282828; background: #fff;
-  max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.7rem; } h2 { font-size: 1.3rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
-h3 { font-size: 1.05rem; }
-table { border-collapse: collapse; margin: .8rem 0; }
-th, td { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #eee; }
-td { overflow-wrap: anywhere; } td:first-child { overflow-wrap: normal; }
-.n { text-align: right; font-variant-numeric: tabular-nums; }
+  max-width: 62rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.3rem; margin-top: 2.4rem; border-bottom: 1px solid #ddd; }
+h3 { font-size: 1.08rem; margin-top: 1.8rem; }
+a { color: #0060a0; }
+.wide { overflow-x: auto; margin: .8rem 0; }
+table { border-collapse: collapse; }
+th, td { padding: .25rem 1rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #eee; overflow-wrap: normal; }
+thead th { border-bottom-color: #aaa; } tbody th { font-weight: normal; }
+td { overflow-wrap: anywhere; min-width: 3rem; }
+caption { text-align: left; color: #555; font-size: .9rem; padding-bottom: .3rem; }
+td small { display: block; color: #595959; }
+.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre { background: #f6f6f6; padding: .7rem; overflow: auto; max-height: 26rem; font-size: .85rem; }
 code { font-family: 'DejaVu Sans Mono', monospace; font-size: .9em; }
-.figures { display: flex; flex-wrap: wrap; gap: 1rem; }
-figure { margin: 0; } figure svg { max-width: 100%; height: auto; }
+.figures { display: flex; flex-wrap: wrap; gap: 1rem 1.2rem; }
+figure { margin: 0; max-width: 100%; } figure svg { max-width: 100%; height: auto; }
+figcaption { color: #555; font-size: .9rem; max-width: 30rem; }
+summary { cursor: pointer; color: #0060a0; margin: .8rem 0; }
 .key { display: flex; flex-wrap: wrap; gap: 1rem; }
 .key div { border: 1px solid #ddd; border-radius: .4rem; padding: .6rem 1rem; max-width: 28rem; }
 .key b { display: block; font-size: 1.6rem; } .key span { color: #555; font-size: .85rem; }
+.findings { border-left: 4px solid #0072b2; background: #f3f8fb; padding: .2rem 1rem; margin: 1rem 0; }
+.findings ul { padding-left: 1.1rem; }
+@media (max-width: 40rem) { body { margin: 1rem auto; } .wide { font-size: .88rem; } th, td { padding-right: .7rem; } }
+@media print { body { max-width: none; margin: 0; font-size: 11pt; } .wide { overflow: visible; font-size: 8pt; }
+  th, td { padding-right: .5rem; } pre { max-height: none; white-space: pre-wrap; }
+  figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; } nav { display: none; } }
 ";
+
+/// A page of its own: `title`, plain text, in the head; `body` is HTML.
+#[must_use]
+pub fn page(title: &str, body: &str) -> String {
+    let title = html_text(title);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+    )
+}
+
+/// A plot with its caption, plain text; none: the plot says all itself.
+#[must_use]
+pub fn figure(plot: &Plot, caption: Option<&str>) -> String {
+    let caption = caption.map_or_else(String::new, |c| {
+        format!("<figcaption>{}</figcaption>\n", html_text(c))
+    });
+    format!(
+        "<figure>\n<div role=\"img\" aria-label=\"{}\">\n{}</div>\n{caption}</figure>\n",
+        html_text(&plot.title),
+        plot.svg
+    )
+}
 
 /// The page: headline scores, plots, then the blocks of the model card.
 #[must_use]
 pub fn html(manifest: &Manifest, plots: &[Plot], card: &[Block]) -> String {
-    let mut page = String::new();
-    let title = html_text(&format!("Training report: {}", manifest.name));
+    let title = format!("Training report: {}", manifest.name);
+    let mut body = format!("<h1>{}</h1>\n", html_text(&title));
     // Writing to a String cannot fail.
-    let _ = write!(
-        page,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
-    );
     let _ = writeln!(
-        page,
+        body,
         "<p>Bundle <code>{}</code>, made {} by {} {}.</p>",
         html_text(&manifest.id),
         html_text(&manifest.created),
         html_text(&manifest.producer.name),
         html_text(&manifest.producer.version)
     );
-    page.push_str("<div class=\"key\">\n");
+    body.push_str("<div class=\"key\">\n");
     for score in &manifest.scores {
         let spread = score
             .std
             .map_or_else(String::new, |std| format!(" ± {std:.3}"));
         let _ = writeln!(
-            page,
-            "<div><b>{:.3}{spread}</b>{}<br><span>{}</span></div>",
+            body,
+            "<div><b>{:.3}{spread}</b>{}<br /><span>{}</span></div>",
             score.value,
             html_text(&score.metric),
             html_text(&score.protocol)
         );
     }
-    page.push_str("</div>\n<h2>Plots</h2>\n<div class=\"figures\">\n");
+    body.push_str("</div>\n<h2>Plots</h2>\n<div class=\"figures\">\n");
     for plot in plots {
-        let _ = writeln!(
-            page,
-            "<figure role=\"img\" aria-label=\"{}\">\n{}</figure>",
-            html_text(&plot.title),
-            plot.svg
-        );
+        body.push_str(&figure(plot, None));
     }
-    page.push_str("</div>\n");
+    body.push_str("</div>\n");
     // The card's own title would repeat the page's.
-    let body = match card {
+    let rest = match card {
         [Block::Heading(1, _), rest @ ..] => rest,
         all => all,
     };
-    page.push_str(&to_html(body));
-    page.push_str("</body>\n</html>\n");
-    page
+    body.push_str(&to_html(rest));
+    page(&title, &body)
 }
 
 /// Writes [`html`] to `path`, whole or not at all.

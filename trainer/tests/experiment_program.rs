@@ -117,7 +117,7 @@ fn a_run_killed_again_and_again_ends_like_one_that_was_not() {
     }
     assert!(kills > 0, "the run was too quick to be killed");
     assert_eq!(results(&path.join("killed")), results(&path.join("whole")));
-    for name in ["tables.md", "tables.tex", "experiment.toml"] {
+    for name in ["tables.md", "tables.tex", "experiment.toml", "report.html"] {
         let whole = std::fs::read_to_string(path.join("whole").join(name)).unwrap();
         assert!(!whole.is_empty(), "{name}");
     }

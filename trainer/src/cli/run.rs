@@ -10,6 +10,7 @@ use crate::device::{self, DeviceChoice};
 use crate::experiment::ExperimentError;
 use crate::experiment::config::{Experiment, READY_MADE};
 use crate::experiment::plan::Plan;
+use crate::experiment::report;
 use crate::experiment::run::{self, RunOptions};
 use crate::experiment::split::Data;
 use crate::experiment::summary::Summary;
@@ -197,6 +198,7 @@ pub fn run(args: Args) -> Result<(), Error> {
     summary.write(&args.output, &results)?;
     let text = tables::markdown(&summary);
     tables::write(&args.output, &summary)?;
+    report::write(&args.output, &summary, &results)?;
     println!("{text}");
     println!("{}", args.output.join("report.html").display());
     Ok(())

@@ -7,7 +7,10 @@
 
 pub mod cell;
 pub mod config;
+pub mod figures;
+pub mod findings;
 pub mod plan;
+pub mod report;
 pub mod run;
 pub mod split;
 pub mod summary;

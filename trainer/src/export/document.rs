@@ -131,29 +131,34 @@ pub fn to_html(blocks: &[Block]) -> String {
 
 fn html_table(out: &mut String, header: &[String], rows: &[Vec<String>]) -> std::fmt::Result {
     let right: Vec<bool> = (0..header.len()).map(|c| numeric(rows, c)).collect();
-    let row = |cells: &[String], tag: &str| -> String {
+    let row = |cells: &[String], head: bool| -> String {
         let cells = cells.iter().enumerate().map(|(c, cell)| {
             let class = if right.get(c) == Some(&true) {
                 " class=\"n\""
             } else {
                 ""
             };
-            format!("<{tag}{class}>{}</{tag}>", inline_html(cell))
+            let (tag, scope) = match (head, c) {
+                (true, _) => ("th", " scope=\"col\""),
+                (false, 0) => ("th", " scope=\"row\""),
+                (false, _) => ("td", ""),
+            };
+            format!("<{tag}{scope}{class}>{}</{tag}>", inline_html(cell))
         });
         format!("<tr>{}</tr>\n", cells.collect::<String>())
     };
-    let body: String = rows.iter().map(|cells| row(cells, "td")).collect();
+    let body: String = rows.iter().map(|cells| row(cells, false)).collect();
     writeln!(
         out,
-        "<table>\n<thead>{}</thead>\n<tbody>{body}</tbody>\n</table>",
-        row(header, "th")
+        "<div class=\"wide\" tabindex=\"0\">\n<table>\n<thead>{}</thead>\n<tbody>{body}</tbody>\n</table>\n</div>",
+        row(header, true)
     )
 }
 
 /// Whether the column, not the first one, holds numbers only.
 fn numeric(rows: &[Vec<String>], column: usize) -> bool {
     let number = |cell: &String| {
-        cell.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '–')
+        cell.starts_with(|c: char| c.is_ascii_digit() || "-–+−<".contains(c))
             && !cell.contains(|c: char| c.is_alphabetic())
     };
     column > 0 && !rows.is_empty() && rows.iter().all(|row| row.get(column).is_some_and(number))
@@ -226,7 +231,7 @@ mod tests {
             "{html}"
         );
         assert!(
-            html.contains("<td>&lt;c&gt;</td><td class=\"n\">–</td>"),
+            html.contains("<th scope=\"row\">&lt;c&gt;</th><td class=\"n\">–</td>"),
             "{html}"
         );
         assert_eq!(inline_html("one ` only"), "one ` only");

@@ -18,7 +18,8 @@ use ser_runtime::bundle::Manifest;
 
 use self::bundle::{BundleOptions, ExportError};
 use crate::model::FitOutcome;
-use crate::{plots, report};
+use crate::plots::{self, CellText};
+use crate::report;
 
 /// Name of the bundle's folder inside the folder of a training.
 pub const BUNDLE_DIR: &str = "bundle";
@@ -48,7 +49,14 @@ pub fn finish(
                 0 => "confusion".to_owned(),
                 n => format!("confusion_{}", n + 1),
             };
-            drawn.push(plots::confusion(&name, &score.protocol, &labels, &counts)?);
+            let text = CellText::ShareAndCount;
+            drawn.push(plots::confusion(
+                &name,
+                &score.protocol,
+                &labels,
+                &counts,
+                text,
+            )?);
         }
     }
     plots::write(&dir.join(PLOTS_DIR), &drawn)?;
