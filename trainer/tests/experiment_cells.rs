@@ -580,7 +580,7 @@ fn what_does_not_fit_together_is_named() {
         .unwrap_err()
         .to_string();
     assert!(
-        missing.contains("table1, table2, table3, quick"),
+        missing.contains("table1, table2, table3, table1-small, table3-small, quick"),
         "{missing}"
     );
     for (name, _) in ser_trainer::experiment::config::READY_MADE {

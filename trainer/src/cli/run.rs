@@ -22,7 +22,7 @@ use super::fit::announce;
 /// Which experiment on which tables.
 #[derive(Debug, clap::Args)]
 pub struct Subject {
-    /// Description of the experiment: a TOML file, or one of table1, table2, table3, quick
+    /// Description of the experiment: a TOML file, or one of table1, table2, table3, table1-small, table3-small, quick
     #[arg(value_name = "EXPERIMENT")]
     experiment: String,
     /// Feature table(s) instead of the description's `data.features`
@@ -37,6 +37,9 @@ pub struct Subject {
     /// Repeats instead of the description's `seeds`
     #[arg(long)]
     seeds: Option<usize>,
+    /// Folds of whole groups instead of the description's `split.folds`; 0: leave one group out
+    #[arg(long, value_name = "K")]
+    folds: Option<usize>,
     /// Protocols instead of the description's
     #[arg(
         long,
@@ -109,6 +112,9 @@ impl Subject {
         }
         if let Some(seeds) = self.seeds {
             experiment.seeds = seeds;
+        }
+        if let Some(folds) = self.folds {
+            experiment.split.folds = folds;
         }
         if !self.protocols.is_empty() {
             experiment.set_protocols(&self.protocols)?;

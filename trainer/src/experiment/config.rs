@@ -14,10 +14,18 @@ use crate::reduce::autoencoder::AutoencoderConfig;
 use crate::reduce::smacof::SmacofConfig;
 
 /// The ready-made experiments: name and text.
-pub const READY_MADE: [(&str, &str); 4] = [
+pub const READY_MADE: [(&str, &str); 6] = [
     ("table1", include_str!("../../experiments/table1.toml")),
     ("table2", include_str!("../../experiments/table2.toml")),
     ("table3", include_str!("../../experiments/table3.toml")),
+    (
+        "table1-small",
+        include_str!("../../experiments/table1-small.toml"),
+    ),
+    (
+        "table3-small",
+        include_str!("../../experiments/table3-small.toml"),
+    ),
     ("quick", include_str!("../../experiments/quick.toml")),
 ];
 
