@@ -198,10 +198,7 @@ impl After {
 
     fn mask(&self, row: usize, out: &mut [f32]) {
         if let Some(mask) = &self.mask {
-            let count = out.len();
-            for (o, m) in out.iter_mut().zip(mask.factors(row * count, count)) {
-                *o *= m;
-            }
+            mask.apply(row * out.len(), out);
         }
     }
 }

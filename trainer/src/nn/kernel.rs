@@ -98,6 +98,13 @@ pub(super) fn weight_gradient(x: &[f32], d: &[f32], rows: usize, inputs: usize, 
 /// A pointer into `out`; parts write to disjoint places.
 #[derive(Clone, Copy)]
 struct Target(*mut f32);
+
+impl Target {
+    fn start(self) -> *mut f32 {
+        self.0
+    }
+}
+
 // SAFETY: `product` hands disjoint parts of one exclusively borrowed slice to its tasks.
 unsafe impl Send for Target {}
 // SAFETY: as above.
@@ -121,7 +128,6 @@ fn product(a: View<'_>, b: View<'_>, [m, k, n]: [usize; 3], out: &mut [f32]) {
         } else {
             (first, count, 0, n)
         };
-        let target = target;
         // SAFETY: all three matrices were checked above to hold what is read and written; the parts of `out` are
         // disjoint column or row ranges, and `out` is borrowed exclusively until all of them are done.
         unsafe {
@@ -129,7 +135,7 @@ fn product(a: View<'_>, b: View<'_>, [m, k, n]: [usize; 3], out: &mut [f32]) {
                 rows,
                 columns,
                 k,
-                target.0.add(row * n + column),
+                target.start().add(row * n + column),
                 1,
                 n as isize,
                 false,
@@ -226,7 +232,7 @@ mod tests {
             );
             let sum = |n: usize, f: &dyn Fn(usize) -> (f32, f32)| {
                 (0..n)
-                    .map(|i| f(i))
+                    .map(f)
                     .map(|(a, b)| f64::from(a) * f64::from(b))
                     .sum::<f64>() as f32
             };

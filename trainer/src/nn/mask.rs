@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 /// Factors of one dropout: 0 with probability `share`, else 1 / (1 - share). 16 random bits decide each.
 #[derive(Clone, Debug)]
 pub(super) struct Mask {
-    draws: Arc<Vec<u8>>,
+    draws: Arc<Vec<u16>>,
     below: u32,
     keep: f32,
 }
@@ -18,8 +18,13 @@ impl Mask {
     pub(super) fn draw(len: usize, share: f32, rng: &mut ChaCha8Rng) -> Self {
         let mut bits = vec![0u8; len * 2];
         rng.fill_bytes(&mut bits);
+        let draws = bits
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|&b| u16::from_le_bytes(b));
         Self {
-            draws: Arc::new(bits),
+            draws: Arc::new(draws.collect()),
             below: (share * 65536.0).round() as u32,
             keep: 1.0 / (1.0 - share),
         }
@@ -30,22 +35,22 @@ impl Mask {
         self.keep
     }
 
-    /// The factors `first..first + len`, fewer at the end.
-    pub(super) fn factors(&self, first: usize, len: usize) -> impl Iterator<Item = f32> + '_ {
-        let draws = self.draws.as_chunks::<2>().0;
-        let end = (first + len).min(draws.len());
-        draws[first.min(end)..end].iter().map(|b| {
-            if u32::from(u16::from_le_bytes(*b)) < self.below {
-                0.0
-            } else {
-                self.keep
-            }
-        })
+    /// Multiplies `out` by the factors from the `first`-th on.
+    pub(super) fn apply(&self, first: usize, out: &mut [f32]) {
+        let keep = self.keep.to_bits();
+        let draws = self.draws.get(first..).unwrap_or_default();
+        for (o, &draw) in out.iter_mut().zip(draws) {
+            // No branch, which would be mispredicted every other time.
+            let kept = 0u32.wrapping_sub(u32::from(u32::from(draw) >= self.below));
+            *o *= f32::from_bits(keep & kept);
+        }
     }
 
     /// All factors.
     pub(super) fn to_vec(&self) -> Vec<f32> {
-        self.factors(0, self.draws.len() / 2).collect()
+        let mut factors = vec![1.0; self.draws.len()];
+        self.apply(0, &mut factors);
+        factors
     }
 }
 
