@@ -99,6 +99,12 @@ unsafe impl Send for Target {}
 // SAFETY: as above.
 unsafe impl Sync for Target {}
 
+impl Target {
+    fn start(&self) -> *mut f32 {
+        self.0
+    }
+}
+
 /// `out` = a·b with shapes `[m, k]`, `[k, n]` and `[m, n]` row-major.
 fn product(a: View<'_>, b: View<'_>, [m, k, n]: [usize; 3], out: &mut [f32]) {
     assert!(
@@ -117,7 +123,6 @@ fn product(a: View<'_>, b: View<'_>, [m, k, n]: [usize; 3], out: &mut [f32]) {
         } else {
             (first, count, 0, n)
         };
-        let target = target;
         // SAFETY: all three matrices were checked above to hold what is read and written; the parts of `out` are
         // disjoint column or row ranges, and `out` is borrowed exclusively until all of them are done.
         unsafe {
@@ -125,7 +130,7 @@ fn product(a: View<'_>, b: View<'_>, [m, k, n]: [usize; 3], out: &mut [f32]) {
                 rows,
                 columns,
                 k,
-                target.0.add(row * n + column),
+                target.start().add(row * n + column),
                 1,
                 n as isize,
                 false,
