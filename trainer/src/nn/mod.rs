@@ -3,6 +3,26 @@
 //! Initial weights and dropout masks are drawn on the host from seeded ChaCha streams, not by the backend:
 //! the same seed gives the same networks and masks on every device and in every thread, and a run taken up
 //! from a checkpoint meets the masks that it would have met.
+//!
+//! # Speed
+//! On the CPU a layer with its activation and dropout is one operation (forward, and back), Adam is one loop, and the
+//! buffers of a step go round; everything else, and every other device, is burn's own operations.
+//! `ser-train bench train --python PATH` trains the paper's networks beside PyTorch in one run. One thread of a shared
+//! server (AMD EPYC, Zen 4, AVX2; other programs running), PyTorch 2.15, milliseconds of processor time a step:
+//!
+//! | network | batch | here | PyTorch, Adam | PyTorch, fused Adam | rows/s here over the faster PyTorch |
+//! |---|---|---|---|---|---|
+//! | autoencoder 1582-1000-500-25 and back | 64 | 22.2 | 46.4 | 31.3 | 1.4 |
+//! | | 256 | 65.8 | 111.7 | 92.0 | 1.4 |
+//! | DNN 1582-400-400-4 | 64 | 3.1 | 6.9 | 6.1 | 1.9 |
+//! | | 256 | 12.1 | 20.9 | 20.1 | 1.7 |
+//! | DNN 1582-1000-1000-4 | 64 | 11.7 | 22.9 | 18.2 | 1.5 |
+//! | | 256 | 36.1 | 56.0 | 51.1 | 1.4 |
+//! | mixup-GAN, all three steps | 64 | 67.5 | 116.6 | 88.9 | 1.3 |
+//! | | 256 | 220.0 | 286.9 | 289.7 | 1.3 |
+//!
+//! 70 % and more of a step are matrix products at 90 to 110 GFLOP/s a thread. Several small networks trained as one
+//! batched computation would therefore gain little: 25-400-400-4 at batch 64 takes 0.9 ms, its products alone 0.6.
 
 mod adam;
 mod dense;
