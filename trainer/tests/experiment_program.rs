@@ -245,6 +245,23 @@ fn bad_requests_are_refused_in_words() {
         1,
     ));
     assert!(words.contains("strict, transductive, speaker"), "{words}");
+    let words = stderr(&output(
+        ser_train(path, "plan").args(["--methods", "mixup-gan,pcs"]),
+        1,
+    ));
+    assert!(
+        words.contains("\"pcs\"") && words.contains("mixup-gan, pca"),
+        "{words}"
+    );
+    let one = output(
+        ser_train(path, "plan").args(["--methods", "mixup-gan", "--folds", "2", "--count"]),
+        0,
+    );
+    assert_eq!(
+        String::from_utf8(one.stdout).unwrap().trim(),
+        "24",
+        "three settings, two folds, two seeds, two protocols"
+    );
     let ready = output(
         Command::new(env!("CARGO_BIN_EXE_ser-train")).args(["plan", "table1", "--print"]),
         0,

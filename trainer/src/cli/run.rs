@@ -40,6 +40,9 @@ pub struct Subject {
     /// Folds of whole groups instead of the description's `split.folds`; 0: leave one group out
     #[arg(long, value_name = "K")]
     folds: Option<usize>,
+    /// These methods of the description alone, by id
+    #[arg(long, value_delimiter = ',', value_name = "ID,…")]
+    methods: Vec<String>,
     /// Protocols instead of the description's
     #[arg(
         long,
@@ -115,6 +118,9 @@ impl Subject {
         }
         if let Some(folds) = self.folds {
             experiment.split.folds = folds;
+        }
+        if !self.methods.is_empty() {
+            experiment.keep_methods(&self.methods)?;
         }
         if !self.protocols.is_empty() {
             experiment.set_protocols(&self.protocols)?;

@@ -498,6 +498,26 @@ impl Experiment {
         Ok(())
     }
 
+    /// Keeps the methods with these ids.
+    ///
+    /// # Errors
+    /// An id that no method has.
+    pub fn keep_methods(&mut self, ids: &[String]) -> Result<(), ExperimentError> {
+        let known: Vec<&str> = self.methods.iter().map(|m| m.id.as_str()).collect();
+        if let Some(unknown) = ids.iter().find(|id| !known.contains(&id.trim())) {
+            return Err(ExperimentError::Invalid {
+                origin: "--methods".into(),
+                problem: format!(
+                    "there is no method {unknown:?}; there are {}",
+                    known.join(", ")
+                ),
+            });
+        }
+        self.methods
+            .retain(|m| ids.iter().any(|id| id.trim() == m.id));
+        Ok(())
+    }
+
     /// The complete description as TOML.
     ///
     /// # Errors
