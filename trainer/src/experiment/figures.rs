@@ -25,8 +25,19 @@ pub struct Figures {
     pub other_confusions: Vec<Plot>,
     /// Real and synthetic rows in a plane, for every method that makes any.
     pub maps: Vec<Plot>,
-    /// Title of a method and its losses.
-    pub losses: Vec<(String, Vec<Plot>)>,
+    /// Losses, method by method.
+    pub losses: Vec<Losses>,
+}
+
+/// Losses of a method's first fold and seed.
+#[derive(Clone, Debug)]
+pub struct Losses {
+    /// Title of the method.
+    pub title: String,
+    /// Whether it is the reference's method.
+    pub of_reference: bool,
+    /// A plot for each network or group of networks.
+    pub plots: Vec<Plot>,
 }
 
 impl Figures {
@@ -72,7 +83,11 @@ impl Figures {
             let lines = losses(summary, &entries, &known);
             let drawn = plots::losses(&format!("losses_{protocol}_{method}"), &lines)?;
             if let (Some(first), false) = (entries.first(), drawn.is_empty()) {
-                figures.losses.push((title(first), drawn));
+                figures.losses.push(Losses {
+                    title: title(first),
+                    of_reference: own == Some(method),
+                    plots: drawn,
+                });
             }
         }
         Ok(figures)
@@ -85,7 +100,7 @@ impl Figures {
             .chain(&self.confusions)
             .chain(&self.other_confusions)
             .chain(&self.maps)
-            .chain(self.losses.iter().flat_map(|(_, plots)| plots))
+            .chain(self.losses.iter().flat_map(|l| &l.plots))
     }
 }
 

@@ -12,7 +12,7 @@ use super::{ExperimentError, cell::CellResult, io};
 use crate::atomic;
 use crate::export::document::{Block, html_text, to_html};
 use crate::plots::{self, Plot};
-use crate::report::{figure, page};
+use crate::report::{figure, page, small_figure};
 
 /// Writes `report.html` and `plots/*.svg` into the run's folder `out`. `results` are the cells of `summary`.
 ///
@@ -169,17 +169,24 @@ fn overview(body: &mut String, summary: &Summary, entries: &[&EntrySummary]) {
     body.push_str("</tbody>\n</table>\n</div>\n");
 }
 
-fn gallery(body: &mut String, plots: &[Plot]) {
+fn gallery(body: &mut String, plots: &[Plot], draw: impl Fn(&Plot) -> String) {
     body.push_str("<div class=\"figures\">\n");
     for plot in plots {
-        body.push_str(&figure(plot, None));
+        body.push_str(&draw(plot));
     }
     body.push_str("</div>\n");
 }
 
-fn folded(body: &mut String, summary: &str, plots: &[Plot]) {
-    let _ = writeln!(body, "<details>\n<summary>{}</summary>", html_text(summary));
-    gallery(body, plots);
+fn uncaptioned(plot: &Plot) -> String {
+    figure(plot, None)
+}
+
+/// A part that opens on a click; `open`: it is open already.
+fn folded(body: &mut String, summary: &str, open: bool, content: impl FnOnce(&mut String)) {
+    let open = if open { " open=\"open\"" } else { "" };
+    let summary = html_text(summary);
+    let _ = writeln!(body, "<details{open}>\n<summary>{summary}</summary>");
+    content(body);
     body.push_str("</details>\n");
 }
 
@@ -193,11 +200,11 @@ fn confusions(body: &mut String, figures: &Figures) {
     );
     let others = &figures.other_confusions;
     if !figures.confusions.is_empty() {
-        gallery(body, &figures.confusions);
+        gallery(body, &figures.confusions, small_figure);
     }
     if !others.is_empty() {
         let text = format!("Confusion matrices of the other entries ({})", others.len());
-        folded(body, &text, others);
+        folded(body, &text, false, |b| gallery(b, others, small_figure));
     }
 }
 
@@ -214,7 +221,7 @@ fn maps(body: &mut String, figures: &Figures) {
             ),
         ],
     );
-    gallery(body, &figures.maps);
+    gallery(body, &figures.maps, uncaptioned);
 }
 
 fn losses(body: &mut String, figures: &Figures) {
@@ -230,79 +237,73 @@ fn losses(body: &mut String, figures: &Figures) {
             ),
         ],
     );
-    for (title, plots) in &figures.losses {
-        folded(body, &format!("Losses: {title}"), plots);
+    for losses in &figures.losses {
+        let title = format!("Losses: {}", losses.title);
+        folded(body, &title, losses.of_reference, |b| {
+            gallery(b, &losses.plots, uncaptioned);
+        });
     }
 }
 
 fn scores(body: &mut String, summary: &Summary, entries: &[&EntrySummary]) {
-    let rows = entries.iter().map(|e| {
-        let (difference, p, holm) = match &e.against {
-            None if format!("{}/{}", e.method, e.setting) == summary.reference => {
-                ("0 (reference)".to_owned(), "–".to_owned(), "–".to_owned())
-            }
-            None => ("–".into(), "–".into(), "–".into()),
-            Some(c) => (
+    let first = |e: &EntrySummary| vec![format!("`{}`", e.method), e.setting.to_string()];
+    let tests = entries.iter().map(|e| {
+        let dash = || "–".to_owned();
+        let tested = match &e.against {
+            None => [dash(), dash(), dash(), dash()],
+            Some(c) => [
+                points(c.difference.mean),
                 format!(
-                    "{} [{}, {}]",
-                    points(c.difference.mean),
+                    "[{}, {}]",
                     points(c.difference.lower),
                     points(c.difference.upper)
                 ),
                 p_value(c.difference.p),
                 p_value(c.holm_p),
-            ),
+            ],
         };
-        vec![
-            format!("`{}`", e.method),
-            e.setting.to_string(),
-            percent(&e.uar),
-            interval(&e.uar),
-            difference,
-            p,
-            holm,
-            percent(&e.mean_fold_uar),
-            percent(&e.accuracy),
+        let mut row = first(e);
+        row.extend([percent(&e.uar), interval(&e.uar)]);
+        row.extend(tested);
+        row
+    });
+    let more = entries.iter().map(|e| {
+        let mut row = first(e);
+        row.extend([percent(&e.mean_fold_uar), percent(&e.accuracy)]);
+        let share = |r: &Option<f64>| r.map_or("–".into(), |r| format!("{:.1}", 100.0 * r));
+        row.extend(e.recall.iter().map(share));
+        row.extend([
             format!("{:.0}", e.learned_rows.0),
             format!("{:.0}", e.learned_rows.1),
-        ]
+        ]);
+        row
     });
     let head = [
         "method",
         "trained on",
         "UAR",
         "95 %",
-        "difference [95 %]",
+        "difference",
+        "95 %",
         "p",
         "p (Holm)",
-        "UAR, mean of folds",
-        "accuracy",
-        "real rows",
-        "other rows",
     ];
-    let mut recall_head = vec!["method", "trained on"];
-    recall_head.extend(summary.labels.iter().map(String::as_str));
-    let recalls = entries.iter().map(|e| {
-        let recalls = e
-            .recall
-            .iter()
-            .map(|r| r.map_or("–".into(), |r| format!("{:.1}", 100.0 * r)));
-        [format!("`{}`", e.method), e.setting.to_string()]
-            .into_iter()
-            .chain(recalls)
-            .collect()
-    });
+    let mut more_head = vec!["method", "trained on", "mean of folds", "accuracy"];
+    more_head.extend(summary.labels.iter().map(String::as_str));
+    more_head.extend(["real rows", "other rows"]);
     add(
         body,
         &[
             heading(3, "Scores in detail"),
             paragraph(format!(
-                "In percent; differences to `{}` in points of UAR. \"Real rows\" and \"other rows\": how many recordings, and how many synthetic or mixed rows, a training learned from on average.",
+                "UAR in percent; differences to `{}` in points of UAR, each with its 95 % interval.",
                 summary.reference
             )),
-            table(&head, rows.collect()),
-            paragraph("Recall of each label in percent, mean over seeds:"),
-            table(&recall_head, recalls.collect()),
+            table(&head, tests.collect()),
+            paragraph(
+                "UAR as the mean of the folds' own, accuracy, and recall of each label in percent. Real and other rows: how many recordings, and how many synthetic or mixed rows, a training learned from on average.",
+            ),
+            table(&more_head, more.collect()),
         ],
     );
 }
@@ -389,18 +390,15 @@ fn measured(body: &mut String, summary: &Summary) {
         .folds
         .iter()
         .map(|(name, learned, tested)| vec![name.clone(), learned.to_string(), tested.to_string()]);
-    body.push_str("<details>\n<summary>Folds</summary>\n");
-    add(
-        body,
-        &[
-            table(
-                &["tested", "rows to learn from", "rows tested"],
-                folds.collect(),
-            ),
-            paragraph("Validation rows are among the rows to learn from."),
-        ],
-    );
-    body.push_str("</details>\n</section>\n");
+    let blocks = [
+        table(
+            &["tested", "rows to learn from", "rows tested"],
+            folds.collect(),
+        ),
+        paragraph("Validation rows are among the rows to learn from."),
+    ];
+    folded(body, "Folds", false, |b| add(b, &blocks));
+    body.push_str("</section>\n");
 }
 
 fn data(body: &mut String, summary: &Summary) {
@@ -497,9 +495,8 @@ fn configuration(body: &mut String, summary: &Summary) -> Result<(), ExperimentE
             )),
         ],
     );
-    body.push_str("<details>\n<summary>experiment.toml</summary>\n");
-    add(body, &[Block::Code("toml", experiment.to_toml()?)]);
-    body.push_str("</details>\n");
+    let text = [Block::Code("toml", experiment.to_toml()?)];
+    folded(body, "experiment.toml", false, |b| add(b, &text));
     Ok(())
 }
 
@@ -536,5 +533,169 @@ fn duration(seconds: f64) -> String {
         s if s < 90.0 => format!("{s:.0} s"),
         s if s < 5400.0 => format!("{:.0} min", s / 60.0),
         s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::super::cell::{Curve, Map2d};
+    use super::super::config::{ClassifierKind, Reduction, Synthesis};
+    use super::super::findings::made;
+    use super::super::plan::Recipe;
+    use super::*;
+    use crate::augment::EpochLosses;
+
+    /// A cell of the synthetic entry, with a map and losses.
+    fn cell() -> CellResult {
+        let losses = |epoch| EpochLosses {
+            class: Some(0),
+            epoch,
+            numbers: Map::from_iter([("generator_loss".to_owned(), json!(0.5))]),
+        };
+        CellResult {
+            id: "gan synthetic".into(),
+            recipe: Recipe {
+                setting: Setting::Synthetic,
+                protocol: Protocol::Strict,
+                mixup: false,
+                synthesis: Synthesis::MixupGan,
+                reduction: Reduction::None,
+                classifier: ClassifierKind::Dnn,
+                config: json!({}),
+                seed: 1,
+            },
+            fold: "speakers <x>".into(),
+            rows: vec![0],
+            truth: vec![0],
+            predicted: vec![0],
+            real_rows: 0,
+            synthetic_rows: 5,
+            validation_rows: 0,
+            validation_uar: None,
+            chosen: json!({}),
+            model_sha256: String::new(),
+            similarity: None,
+            losses: vec![Curve {
+                of: "generator".into(),
+                epochs: vec![losses(1), losses(2)],
+            }],
+            map: Some(Map2d {
+                real: vec![(0.0, 1.0, 0)],
+                synthetic: vec![(1.0, 0.0, 1)],
+                explained: 0.4,
+            }),
+            seconds: 1.0,
+        }
+    }
+
+    fn all() -> Summary {
+        let test = Some((-2.0, -3.5, -0.5, 0.01, 0.03));
+        made::summary(vec![
+            made::entry("gan", Setting::Real, 0.6, None),
+            made::entry("gan", Setting::Synthetic, 0.5, test),
+            made::entry("gan", Setting::RealAndSynthetic, 0.58, test),
+            made::entry("pca", Setting::Real, 0.4, test),
+        ])
+    }
+
+    fn written(summary: &Summary, results: &[CellResult]) -> (tempfile::TempDir, String) {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), summary, results).unwrap();
+        let page = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
+        (dir, page)
+    }
+
+    /// Well-formed: every element closed in its place, every character escaped.
+    fn parse(text: &str) {
+        for event in xml::EventReader::from_str(text) {
+            assert!(event.is_ok(), "{event:?} in {text}");
+        }
+    }
+
+    #[test]
+    fn the_page_is_well_formed_escaped_and_needs_no_network() {
+        let (dir, page) = written(&all(), &[cell()]);
+        parse(&page);
+        for escaped in [
+            "A &lt;b&gt;title&lt;/b&gt; &amp; more",
+            "&lt;i&gt;note",
+            "&lt;gan&gt; &amp; co",
+            "corpus &lt;1&gt;",
+            "speakers &lt;x&gt;",
+        ] {
+            assert!(page.contains(escaped), "{escaped}");
+        }
+        let links = page.replace("http://www.w3.org/2000/svg", "");
+        for outside in [
+            "http:", "https:", "//cdn", "src=", "@import", "<script", "url(",
+        ] {
+            assert!(!links.contains(outside), "{outside}");
+        }
+        let mut files: Vec<String> = std::fs::read_dir(dir.path().join("plots"))
+            .unwrap()
+            .map(|f| f.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        assert_eq!(
+            files,
+            [
+                "confusion_strict_gan_real+synthetic.svg",
+                "confusion_strict_gan_real.svg",
+                "confusion_strict_gan_synthetic.svg",
+                "confusion_strict_pca_real.svg",
+                "difference_strict.svg",
+                "losses_strict_gan_1.svg",
+                "map_strict_gan.svg",
+                "uar_strict.svg"
+            ]
+        );
+        for file in files {
+            let svg = std::fs::read_to_string(dir.path().join("plots").join(file)).unwrap();
+            parse(&svg);
+            assert!(page.contains(&svg));
+        }
+    }
+
+    #[test]
+    fn every_entry_is_in_tables_and_plots() {
+        let summary = all();
+        let (_dir, page) = written(&summary, &[]);
+        for e in &summary.entries {
+            assert_eq!(
+                page.matches(&percent(&e.uar)).count(),
+                3 + usize::from(e.uar == e.accuracy),
+                "{e:?}"
+            );
+            let head = format!("<code>{}</code></th><td>{}</td>", e.method, e.setting);
+            assert_eq!(page.matches(&head).count(), 2, "{head}");
+        }
+        assert!(page.contains("ser-train run experiment.toml --features 'a b.parquet' -o again"));
+    }
+
+    #[test]
+    fn one_seed_has_no_intervals_and_protocols_stand_apart() {
+        let mut summary = all();
+        summary.seeds.truncate(1);
+        for e in &mut summary.entries {
+            e.against = None;
+            for score in [&mut e.uar, &mut e.mean_fold_uar, &mut e.accuracy] {
+                (score.std, score.interval) = (None, None);
+                score.per_seed.truncate(1);
+            }
+        }
+        let mut other = summary.entries[3].clone();
+        other.protocol = Protocol::Transductive;
+        summary.entries.push(other);
+        let (dir, page) = written(&summary, &[]);
+        parse(&page);
+        assert!(page.contains("One seed: no intervals.") && !page.contains('±'));
+        assert!(
+            page.contains("<section id=\"strict\">")
+                && page.contains("<section id=\"transductive\">")
+        );
+        assert!(page.contains("not part of this protocol"));
+        assert!(!dir.path().join("plots/difference_strict.svg").exists());
     }
 }
