@@ -33,8 +33,7 @@ table { border-collapse: collapse; }
 th, td { padding: .25rem 1rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #eee; overflow-wrap: break-word; }
 thead th { border-bottom-color: #aaa; } tbody th { font-weight: normal; }
 tbody th { min-width: 5.5rem; } tbody th code { white-space: nowrap; }
-caption { text-align: left; color: #555; font-size: .9rem; padding-bottom: .3rem; }
-td small { display: block; color: #595959; }
+td small { display: block; color: #595959; white-space: normal; }
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre { background: #f6f6f6; padding: .7rem; overflow: auto; max-height: 26rem; font-size: .85rem; }
 code { font-family: 'DejaVu Sans Mono', monospace; font-size: .9em; }

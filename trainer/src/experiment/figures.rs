@@ -257,7 +257,7 @@ fn losses(
     entries: &[&EntrySummary],
     known: &HashMap<&str, &CellResult>,
 ) -> Vec<Value> {
-    let mut lines = Vec::new();
+    let (mut lines, mut classifiers) = (Vec::new(), Vec::new());
     let mut seen: Vec<&str> = Vec::new();
     for entry in entries {
         let cells = entry.cells.iter().filter_map(|id| known.get(id.as_str()));
@@ -279,10 +279,16 @@ fn losses(
                 let mut line = losses.numbers.clone();
                 line.insert("stage".into(), json!(stage));
                 line.insert("epoch".into(), json!(losses.epoch));
+                let lines = if classifier {
+                    &mut classifiers
+                } else {
+                    &mut lines
+                };
                 lines.push(Value::Object(line));
             }
         }
         seen.extend(curves.iter().map(|c| c.of.as_str()));
     }
+    lines.append(&mut classifiers);
     lines
 }

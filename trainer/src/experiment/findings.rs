@@ -116,21 +116,21 @@ fn added(both: &EntrySummary, real: &EntrySummary) -> String {
     );
     let method = &real.row;
     let mut text = match &both.against {
-        None => format!("Synthetic rows beside the real ones ({method}): {figures}; {NO_TEST}."),
+        None => format!("Synthetic rows beside the real ones, “{method}”: {figures}; {NO_TEST}."),
         Some(c) => {
             let d = difference(c);
             match Verdict::of(c) {
                 Verdict::Above => format!(
-                    "Synthetic rows beside the real ones help ({method}): {figures}; the paired test finds {d}."
+                    "Synthetic rows beside the real ones help “{method}”: {figures}; the paired test finds {d}."
                 ),
                 Verdict::Below => format!(
-                    "Synthetic rows beside the real ones do harm ({method}): {figures}; the paired test finds {d}."
+                    "Synthetic rows beside the real ones harm “{method}”: {figures}; the paired test finds {d}."
                 ),
                 Verdict::Uncorrected => format!(
-                    "Synthetic rows beside the real ones ({method}): {figures}; the paired test finds {d}. {UNCORRECTED}."
+                    "Synthetic rows beside the real ones, “{method}”: {figures}; the paired test finds {d}. {UNCORRECTED}."
                 ),
                 Verdict::Open => format!(
-                    "Whether synthetic rows beside the real ones help or harm ({method}) remains open: {figures}; the paired test finds {d}. Anything inside the interval fits these data."
+                    "Whether synthetic rows beside the real ones help or harm “{method}” remains open: {figures}; the paired test finds {d}. Anything inside the interval fits these data."
                 ),
             }
         }
@@ -164,7 +164,7 @@ fn alone(made: &EntrySummary, real: &EntrySummary, chance: f64) -> String {
         _ => String::new(),
     };
     let mut text = format!(
-        "Synthetic rows alone reach {:.0} % of the real rows' UAR ({}): {} against {} %{interval}.",
+        "Synthetic rows alone reach {:.0} % of the real rows' UAR in “{}”: {} against {} %{interval}.",
         100.0 * share,
         real.row,
         percent(made.uar.mean),
@@ -203,7 +203,7 @@ fn best(entries: &[&EntrySummary], reference: &EntrySummary) -> Option<String> {
     let tested = match &best.against {
         None => {
             return Some(format!(
-                "The highest UAR beside the reference's {of_reference} %: {title}, with {uar} %; {NO_TEST}."
+                "The highest UAR beside the reference's {of_reference} %: “{title}” with {uar} %; {NO_TEST}."
             ));
         }
         Some(c) => c,
@@ -217,7 +217,7 @@ fn best(entries: &[&EntrySummary], reference: &EntrySummary) -> Option<String> {
             _ => "That is no difference that these data show.".to_owned(),
         };
         return Some(format!(
-            "No entry has a higher UAR than the reference ({}: {of_reference} %). Next is {title} with {uar} %; the paired test finds {d}. {far}",
+            "No entry has a higher UAR than the reference “{}” ({of_reference} %). Next is “{title}” with {uar} %; the paired test finds {d}. {far}",
             name(reference)
         ));
     }
@@ -227,7 +227,7 @@ fn best(entries: &[&EntrySummary], reference: &EntrySummary) -> Option<String> {
         _ => "The interval of the lead holds zero: it may be chance, all the more as the best of several was picked by the rows it is tested on.".to_owned(),
     };
     Some(format!(
-        "The highest UAR has {title}: {uar} %, against the reference's {of_reference} % ({}); the paired test finds {d}. {lead}",
+        "The highest UAR has “{title}”: {uar} %, against {of_reference} % of the reference “{}”; the paired test finds {d}. {lead}",
         name(reference)
     ))
 }
@@ -244,7 +244,7 @@ fn count(entries: &[&EntrySummary]) -> Option<String> {
     let number = |v: Verdict| tested.iter().filter(|(_, own)| *own == v).count();
     let (above, below) = (number(Verdict::Above), number(Verdict::Below));
     Some(format!(
-        "Of {} comparisons with the reference, {above} {} above it and {below} below after Holm's correction; for the other {} no difference is shown, which does not mean that there is none.",
+        "Comparisons with the reference: {}. After Holm's correction {above} {} above it and {below} below; for the other {} no difference is shown, which does not mean that there is none.",
         tested.len(),
         if above == 1 { "lies" } else { "lie" },
         tested.len() - above - below
@@ -365,16 +365,16 @@ mod tests {
         let said = said(Some((2.0, 0.5, 3.5, 0.01, 0.02)), 0.62);
         assert_eq!(
             said[0],
-            "Synthetic rows beside the real ones help (<gan> & co): UAR 62.0 % with them, 60.0 % without; the paired test finds +2.0 points (95 % interval +0.5 to +3.5; p = 0.010, Holm-corrected = 0.020)."
+            "Synthetic rows beside the real ones help “<gan> & co”: UAR 62.0 % with them, 60.0 % without; the paired test finds +2.0 points (95 % interval +0.5 to +3.5; p = 0.010, Holm-corrected = 0.020)."
         );
         assert!(
-            said[1].starts_with("The highest UAR has <gan> & co, real+synthetic: 62.0 %")
+            said[1].starts_with("The highest UAR has “<gan> & co, real+synthetic”: 62.0 %")
                 && said[1].ends_with("leaves out zero."),
             "{}",
             said[1]
         );
         assert!(
-            said[2].starts_with("Of 1 comparisons with the reference, 1 lies above it and 0 below"),
+            said[2].contains("reference: 1. After Holm's correction 1 lies above it and 0 below"),
             "{}",
             said[2]
         );
@@ -384,7 +384,7 @@ mod tests {
     fn harm_is_called_harm() {
         let said = said(Some((-2.0, -3.5, -0.5, 0.0001, 0.0002)), 0.58);
         assert!(
-            said[0].contains("do harm")
+            said[0].contains("ones harm “")
                 && said[0].contains("−2.0 points (95 % interval −3.5 to −0.5; p < 0.001"),
             "{}",
             said[0]
@@ -403,8 +403,8 @@ mod tests {
             let said = said(Some((mean, mean - 3.0, mean + 3.0, 0.4, 0.4)), uar);
             assert!(
                 said[0].contains("remains open")
-                    && !said[0].contains("help (")
-                    && !said[0].contains("do harm"),
+                    && !said[0].contains("ones help “")
+                    && !said[0].contains("ones harm “"),
                 "{}",
                 said[0]
             );

@@ -96,7 +96,10 @@ fn section(body: &mut String, summary: &Summary, protocol: Protocol, figures: &F
     add(body, &[paragraph(capital(protocol.meaning()) + ".")]);
     overview(body, summary, &entries);
     body.push_str("<div class=\"findings\">\n<h3>What the numbers say</h3>\n");
-    add(body, &[Block::List(findings(summary, protocol))]);
+    let said = findings(summary, protocol).into_iter();
+    // No line begins with a percent sign.
+    let said = said.map(|s| s.replace(" %", "\u{a0}%"));
+    add(body, &[Block::List(said.collect())]);
     body.push_str("</div>\n");
 
     add(body, &[heading(3, "UAR with intervals")]);
@@ -140,7 +143,7 @@ fn overview(body: &mut String, summary: &Summary, entries: &[&EntrySummary]) {
     let chance = 100.0 / summary.labels.len().max(1) as f64;
     let _ = write!(
         body,
-        "<div class=\"wide\" tabindex=\"0\">\n<table>\n<caption>UAR in percent, {spread}; chance is {chance:.1}.</caption>\n<thead><tr><th scope=\"col\">method</th>"
+        "<p>UAR in percent, {spread}; chance is {chance:.1}.</p>\n<div class=\"wide\" tabindex=\"0\">\n<table>\n<thead><tr><th scope=\"col\">method</th>"
     );
     for column in &columns {
         let _ = write!(

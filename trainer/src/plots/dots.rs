@@ -216,7 +216,7 @@ fn draw_dot(root: &Area<'_>, dot: &Dot, scale: &Scale, y: i32) -> Drawn {
     }
     for &value in &dot.single {
         let tick = [(scale.x(value), y + 4), (scale.x(value), y + 9)];
-        root.draw(&PathElement::new(tick, colour.mix(0.6).stroke_width(1)))?;
+        root.draw(&PathElement::new(tick, colour.mix(0.8).stroke_width(1)))?;
     }
     let at = (scale.x(dot.value), y);
     if dot.hollow {
