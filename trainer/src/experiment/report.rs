@@ -368,6 +368,7 @@ fn measured(body: &mut String, summary: &Summary) {
             "Every entry was trained and tested on {folds} with {seeds}, all entries on the same rows. The predictions of a seed's folds are pooled; UAR (unweighted average recall) is the mean of the labels' recalls, {chance:.1} % by guessing."
         ),
     ];
+    items.push("Entries that ask for the same training share it (the real rows of two GANs, say): their figures are the same, not alike.".into());
     items.extend(
         summary
             .protocols()
