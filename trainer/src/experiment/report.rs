@@ -343,7 +343,7 @@ fn similarity(body: &mut String, entries: &[&EntrySummary]) {
             heading(3, "How like real rows the synthetic ones are"),
             table(&head, rows),
             Block::List(vec![
-                "AUC: how well a classifier tells synthetic from real training rows. 0.5: it cannot; 1: always.".into(),
+                "AUC: how well a classifier tells synthetic from real training rows. 0.5 or less: it cannot; 1: always.".into(),
                 "Density and coverage (Naeem et al. 2020, 5 neighbours): how densely synthetic rows lie where real ones do (well above 1: crowded into the middle), and the share of real rows with a synthetic one nearby (1: nothing is left out).".into(),
                 "Distance: median distance of a synthetic row to the nearest training row, over the same among training rows. Near 0 and many near copies: rows that are there already, not new ones.".into(),
             ]),
