@@ -47,7 +47,8 @@ summary { cursor: pointer; color: #0060a0; margin: .8rem 0; }
 .key b { display: block; font-size: 1.6rem; } .key span { color: #555; font-size: .85rem; }
 .findings { border-left: 4px solid #0072b2; background: #f3f8fb; padding: .2rem 1rem; margin: 1rem 0; }
 .findings ul { padding-left: 1.1rem; }
-@media (max-width: 40rem) { body { margin: 1rem auto; } .wide { font-size: .88rem; } th, td { padding-right: .7rem; } }
+@media (max-width: 40rem) { body { margin: 1rem auto; } .wide { font-size: .8rem; } th, td { padding-right: .4rem; }
+  tbody th { min-width: 4.6rem; } }
 @media print { body { max-width: none; margin: 0; font-size: 11pt; } .wide { overflow: visible; font-size: 8pt; }
   th, td { padding-right: .5rem; } pre { max-height: none; white-space: pre-wrap; }
   figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; } nav { display: none; } }
