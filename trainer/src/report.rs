@@ -30,14 +30,14 @@ h3 { font-size: 1.08rem; margin-top: 1.8rem; }
 a { color: #0060a0; }
 .wide { overflow-x: auto; margin: .8rem 0; }
 table { border-collapse: collapse; }
-th, td { padding: .25rem 1rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #eee; overflow-wrap: normal; }
+th, td { padding: .25rem 1rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #eee; overflow-wrap: break-word; }
 thead th { border-bottom-color: #aaa; } tbody th { font-weight: normal; }
-td { overflow-wrap: anywhere; min-width: 3rem; }
-caption { text-align: left; color: #555; font-size: .9rem; padding-bottom: .3rem; }
-td small { display: block; color: #595959; }
+tbody th { min-width: 5.5rem; } tbody th code { white-space: nowrap; }
+td small { display: block; color: #595959; white-space: normal; }
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre { background: #f6f6f6; padding: .7rem; overflow: auto; max-height: 26rem; font-size: .85rem; }
 code { font-family: 'DejaVu Sans Mono', monospace; font-size: .9em; }
+figure.small { width: 19.6rem; }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem 1.2rem; }
 figure { margin: 0; max-width: 100%; } figure svg { max-width: 100%; height: auto; }
 figcaption { color: #555; font-size: .9rem; max-width: 30rem; }
@@ -47,7 +47,8 @@ summary { cursor: pointer; color: #0060a0; margin: .8rem 0; }
 .key b { display: block; font-size: 1.6rem; } .key span { color: #555; font-size: .85rem; }
 .findings { border-left: 4px solid #0072b2; background: #f3f8fb; padding: .2rem 1rem; margin: 1rem 0; }
 .findings ul { padding-left: 1.1rem; }
-@media (max-width: 40rem) { body { margin: 1rem auto; } .wide { font-size: .88rem; } th, td { padding-right: .7rem; } }
+@media (max-width: 40rem) { body { margin: 1rem auto; } .wide { font-size: .8rem; } th, td { padding-right: .4rem; }
+  tbody th { min-width: 4.6rem; } }
 @media print { body { max-width: none; margin: 0; font-size: 11pt; } .wide { overflow: visible; font-size: 8pt; }
   th, td { padding-right: .5rem; } pre { max-height: none; white-space: pre-wrap; }
   figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; } nav { display: none; } }
@@ -58,7 +59,7 @@ summary { cursor: pointer; color: #0060a0; margin: .8rem 0; }
 pub fn page(title: &str, body: &str) -> String {
     let title = html_text(title);
     format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n\
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
     )
@@ -67,11 +68,21 @@ pub fn page(title: &str, body: &str) -> String {
 /// A plot with its caption, plain text; none: the plot says all itself.
 #[must_use]
 pub fn figure(plot: &Plot, caption: Option<&str>) -> String {
+    framed(plot, caption, "")
+}
+
+/// A plot of which three stand side by side.
+#[must_use]
+pub fn small_figure(plot: &Plot) -> String {
+    framed(plot, None, " class=\"small\"")
+}
+
+fn framed(plot: &Plot, caption: Option<&str>, class: &str) -> String {
     let caption = caption.map_or_else(String::new, |c| {
         format!("<figcaption>{}</figcaption>\n", html_text(c))
     });
     format!(
-        "<figure>\n<div role=\"img\" aria-label=\"{}\">\n{}</div>\n{caption}</figure>\n",
+        "<figure{class}>\n<div role=\"img\" aria-label=\"{}\">\n{}</div>\n{caption}</figure>\n",
         html_text(&plot.title),
         plot.svg
     )

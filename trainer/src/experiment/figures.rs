@@ -25,8 +25,19 @@ pub struct Figures {
     pub other_confusions: Vec<Plot>,
     /// Real and synthetic rows in a plane, for every method that makes any.
     pub maps: Vec<Plot>,
-    /// Title of a method and its losses.
-    pub losses: Vec<(String, Vec<Plot>)>,
+    /// Losses, method by method.
+    pub losses: Vec<Losses>,
+}
+
+/// Losses of a method's first fold and seed.
+#[derive(Clone, Debug)]
+pub struct Losses {
+    /// Title of the method.
+    pub title: String,
+    /// Whether it is the reference's method.
+    pub of_reference: bool,
+    /// A plot for each network or group of networks.
+    pub plots: Vec<Plot>,
 }
 
 impl Figures {
@@ -72,7 +83,11 @@ impl Figures {
             let lines = losses(summary, &entries, &known);
             let drawn = plots::losses(&format!("losses_{protocol}_{method}"), &lines)?;
             if let (Some(first), false) = (entries.first(), drawn.is_empty()) {
-                figures.losses.push((title(first), drawn));
+                figures.losses.push(Losses {
+                    title: title(first),
+                    of_reference: own == Some(method),
+                    plots: drawn,
+                });
             }
         }
         Ok(figures)
@@ -85,7 +100,7 @@ impl Figures {
             .chain(&self.confusions)
             .chain(&self.other_confusions)
             .chain(&self.maps)
-            .chain(self.losses.iter().flat_map(|(_, plots)| plots))
+            .chain(self.losses.iter().flat_map(|l| &l.plots))
     }
 }
 
@@ -242,7 +257,7 @@ fn losses(
     entries: &[&EntrySummary],
     known: &HashMap<&str, &CellResult>,
 ) -> Vec<Value> {
-    let mut lines = Vec::new();
+    let (mut lines, mut classifiers) = (Vec::new(), Vec::new());
     let mut seen: Vec<&str> = Vec::new();
     for entry in entries {
         let cells = entry.cells.iter().filter_map(|id| known.get(id.as_str()));
@@ -264,10 +279,16 @@ fn losses(
                 let mut line = losses.numbers.clone();
                 line.insert("stage".into(), json!(stage));
                 line.insert("epoch".into(), json!(losses.epoch));
+                let lines = if classifier {
+                    &mut classifiers
+                } else {
+                    &mut lines
+                };
                 lines.push(Value::Object(line));
             }
         }
         seen.extend(curves.iter().map(|c| c.of.as_str()));
     }
+    lines.append(&mut classifiers);
     lines
 }

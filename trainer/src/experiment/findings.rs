@@ -61,7 +61,8 @@ fn percent(share: f64) -> String {
     format!("{:.1}", 100.0 * share)
 }
 
-/// "+1.3 points (95 % interval −0.2 to +2.8; p = 0.080, Holm 0.240)".
+/// "+1.3 points (95 % interval −0.2 to +2.8; p = 0.080, Holm-corrected = 0.240)", of which the mean is that of the
+/// test's own units and not quite the difference of the pooled scores.
 fn difference(c: &Comparison) -> String {
     let d = &c.difference;
     let p = |p: f64| match p_value(p) {
@@ -69,7 +70,7 @@ fn difference(c: &Comparison) -> String {
         text => format!("= {text}"),
     };
     format!(
-        "{} points (95 % interval {} to {}; p {}, corrected for all comparisons {})",
+        "{} points (95 % interval {} to {}; p {}, Holm-corrected {})",
         points(d.mean),
         points(d.lower),
         points(d.upper),
@@ -115,21 +116,21 @@ fn added(both: &EntrySummary, real: &EntrySummary) -> String {
     );
     let method = &real.row;
     let mut text = match &both.against {
-        None => format!("Synthetic rows beside the real ones ({method}): {figures}; {NO_TEST}."),
+        None => format!("Synthetic rows beside the real ones, “{method}”: {figures}; {NO_TEST}."),
         Some(c) => {
             let d = difference(c);
             match Verdict::of(c) {
                 Verdict::Above => format!(
-                    "Synthetic rows beside the real ones help ({method}): {figures}, a difference of {d}."
+                    "Synthetic rows beside the real ones help “{method}”: {figures}; the paired test finds {d}."
                 ),
                 Verdict::Below => format!(
-                    "Synthetic rows beside the real ones do harm ({method}): {figures}, a difference of {d}."
+                    "Synthetic rows beside the real ones harm “{method}”: {figures}; the paired test finds {d}."
                 ),
                 Verdict::Uncorrected => format!(
-                    "Synthetic rows beside the real ones ({method}): {figures}, a difference of {d}. {UNCORRECTED}."
+                    "Synthetic rows beside the real ones, “{method}”: {figures}; the paired test finds {d}. {UNCORRECTED}."
                 ),
                 Verdict::Open => format!(
-                    "Whether synthetic rows beside the real ones help or harm ({method}) remains open: {figures}, a difference of {d}. Anything inside the interval fits these data."
+                    "Whether synthetic rows beside the real ones help or harm “{method}” remains open: {figures}; the paired test finds {d}. Anything inside the interval fits these data."
                 ),
             }
         }
@@ -163,7 +164,7 @@ fn alone(made: &EntrySummary, real: &EntrySummary, chance: f64) -> String {
         _ => String::new(),
     };
     let mut text = format!(
-        "Synthetic rows alone reach {:.0} % of the real rows' UAR ({}): {} against {} %{interval}.",
+        "Synthetic rows alone reach {:.0} % of the real rows' UAR in “{}”: {} against {} %{interval}.",
         100.0 * share,
         real.row,
         percent(made.uar.mean),
@@ -179,7 +180,7 @@ fn alone(made: &EntrySummary, real: &EntrySummary, chance: f64) -> String {
     match &made.against {
         None => text += &format!(" There are {NO_TEST}."),
         Some(c) => {
-            text += &format!(" The difference: {}", difference(c));
+            text += &format!(" The paired test finds {}", difference(c));
             text += &match Verdict::of(c) {
                 Verdict::Above | Verdict::Below => ".".to_owned(),
                 Verdict::Uncorrected => format!(". {UNCORRECTED}."),
@@ -202,7 +203,7 @@ fn best(entries: &[&EntrySummary], reference: &EntrySummary) -> Option<String> {
     let tested = match &best.against {
         None => {
             return Some(format!(
-                "The highest UAR beside the reference's {of_reference} %: {title}, with {uar} %; {NO_TEST}."
+                "The highest UAR beside the reference's {of_reference} %: “{title}” with {uar} %; {NO_TEST}."
             ));
         }
         Some(c) => c,
@@ -216,7 +217,7 @@ fn best(entries: &[&EntrySummary], reference: &EntrySummary) -> Option<String> {
             _ => "That is no difference that these data show.".to_owned(),
         };
         return Some(format!(
-            "No entry has a higher UAR than the reference ({}: {of_reference} %). Next is {title} with {uar} %, {d}. {far}",
+            "No entry has a higher UAR than the reference “{}” ({of_reference} %). Next is “{title}” with {uar} %; the paired test finds {d}. {far}",
             name(reference)
         ));
     }
@@ -226,7 +227,7 @@ fn best(entries: &[&EntrySummary], reference: &EntrySummary) -> Option<String> {
         _ => "The interval of the lead holds zero: it may be chance, all the more as the best of several was picked by the rows it is tested on.".to_owned(),
     };
     Some(format!(
-        "The highest UAR has {title}: {uar} %, against the reference's {of_reference} % ({}) a difference of {d}. {lead}",
+        "The highest UAR has “{title}”: {uar} %, against {of_reference} % of the reference “{}”; the paired test finds {d}. {lead}",
         name(reference)
     ))
 }
@@ -243,9 +244,234 @@ fn count(entries: &[&EntrySummary]) -> Option<String> {
     let number = |v: Verdict| tested.iter().filter(|(_, own)| *own == v).count();
     let (above, below) = (number(Verdict::Above), number(Verdict::Below));
     Some(format!(
-        "Of {} comparisons with the reference, {above} {} above it and {below} below after Holm's correction; for the other {} no difference is shown, which does not mean that there is none.",
+        "Comparisons with the reference: {}. After Holm's correction {above} {} above it and {below} below; for the other {} no difference is shown, which does not mean that there is none.",
         tested.len(),
         if above == 1 { "lies" } else { "lie" },
         tested.len() - above - below
     ))
+}
+
+#[cfg(test)]
+pub(super) mod made {
+    //! Summaries with numbers made by hand.
+
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::super::config::Experiment;
+    use super::super::summary::{DataSummary, Scored};
+    use super::*;
+    use crate::metrics::Confusion;
+    use crate::stats::PairedTest;
+
+    /// Mean, lower and upper end in points, p and Holm's p.
+    pub(crate) type Tested = (f64, f64, f64, f64, f64);
+
+    pub(crate) fn entry(
+        method: &str,
+        setting: Setting,
+        uar: f64,
+        against: Option<Tested>,
+    ) -> EntrySummary {
+        let score = |mean: f64| Scored {
+            mean,
+            std: Some(0.01),
+            interval: Some((mean - 0.02, mean + 0.02)),
+            per_seed: vec![mean - 0.01, mean + 0.01],
+        };
+        EntrySummary {
+            method: method.into(),
+            row: format!("<{method}> & co"),
+            column: setting.name().into(),
+            setting,
+            protocol: Protocol::Strict,
+            uar: score(uar),
+            mean_fold_uar: score(uar),
+            accuracy: score(uar),
+            recall: vec![Some(uar), None],
+            confusion: Confusion {
+                counts: vec![vec![3, 1], vec![2, 2]],
+            },
+            learned_rows: (30.0, 0.0),
+            paper: None,
+            against: against.map(|(mean, lower, upper, p, holm_p)| Comparison {
+                ratio: 1.0,
+                difference: PairedTest {
+                    mean: mean / 100.0,
+                    lower: lower / 100.0,
+                    upper: upper / 100.0,
+                    p,
+                },
+                holm_p,
+            }),
+            similarity: None,
+            chosen: Vec::new(),
+            cells: vec![format!("{method} {setting}")],
+        }
+    }
+
+    pub(crate) fn summary(entries: Vec<EntrySummary>) -> Summary {
+        let experiment = Experiment::from_toml(
+            "name = \"made\"\n[data]\nfeatures = [\"a b.parquet\"]\n[[method]]\nid = \"gan\"\ntitle = \"<gan> & co\"\n",
+            "made.toml",
+        );
+        Summary {
+            name: "made".into(),
+            title: "A <b>title</b> & more".into(),
+            note: "First <i>note</i>.\n\nSecond `note`.".into(),
+            split: "8 recordings, 2 labels".into(),
+            reference: "gan/real".into(),
+            test: "a test".into(),
+            labels: vec!["a<b".into(), "c".into()],
+            entries,
+            seeds: vec![1, 2],
+            folds: vec![("speakers <x>".into(), 6, 2)],
+            data: DataSummary {
+                table_sha256: "abc".into(),
+                source_sha256: None,
+                source_rows: None,
+                feature_set: "custom".into(),
+                columns: 3,
+                counts: BTreeMap::from([(
+                    "corpus <1>".into(),
+                    BTreeMap::from([("a<b".into(), 4), ("c".into(), 4)]),
+                )]),
+                speakers: BTreeMap::from([("corpus <1>".into(), 2)]),
+            },
+            cell_seconds: 12.0,
+            cells: 4,
+            versions: BTreeMap::from([("device".into(), "cpu".into())]),
+            experiment: json!(experiment.unwrap()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::made::{Tested, entry, summary};
+    use super::*;
+
+    fn said(both: Option<Tested>, uar: f64) -> Vec<String> {
+        let entries = vec![
+            entry("gan", Setting::Real, 0.60, None),
+            entry("gan", Setting::RealAndSynthetic, uar, both),
+        ];
+        findings(&summary(entries), Protocol::Strict)
+    }
+
+    #[test]
+    fn a_difference_is_claimed_where_the_corrected_test_has_one() {
+        let said = said(Some((2.0, 0.5, 3.5, 0.01, 0.02)), 0.62);
+        assert_eq!(
+            said[0],
+            "Synthetic rows beside the real ones help “<gan> & co”: UAR 62.0 % with them, 60.0 % without; the paired test finds +2.0 points (95 % interval +0.5 to +3.5; p = 0.010, Holm-corrected = 0.020)."
+        );
+        assert!(
+            said[1].starts_with("The highest UAR has “<gan> & co, real+synthetic”: 62.0 %")
+                && said[1].ends_with("leaves out zero."),
+            "{}",
+            said[1]
+        );
+        assert!(
+            said[2].contains("reference: 1. After Holm's correction 1 lies above it and 0 below"),
+            "{}",
+            said[2]
+        );
+    }
+
+    #[test]
+    fn harm_is_called_harm() {
+        let said = said(Some((-2.0, -3.5, -0.5, 0.0001, 0.0002)), 0.58);
+        assert!(
+            said[0].contains("ones harm “")
+                && said[0].contains("−2.0 points (95 % interval −3.5 to −0.5; p < 0.001"),
+            "{}",
+            said[0]
+        );
+        assert!(
+            said[1].starts_with("No entry has a higher UAR than the reference")
+                && said[1].ends_with("leaves out zero."),
+            "{}",
+            said[1]
+        );
+    }
+
+    #[test]
+    fn nothing_is_claimed_where_the_interval_holds_zero() {
+        for (mean, uar) in [(1.0, 0.61), (-1.0, 0.59)] {
+            let said = said(Some((mean, mean - 3.0, mean + 3.0, 0.4, 0.4)), uar);
+            assert!(
+                said[0].contains("remains open")
+                    && !said[0].contains("ones help “")
+                    && !said[0].contains("ones harm “"),
+                "{}",
+                said[0]
+            );
+            assert!(
+                said[1].contains("it may be chance")
+                    || said[1].contains("no difference that these data show"),
+                "{}",
+                said[1]
+            );
+            assert!(
+                said[2].contains("0 lie above it and 0 below"),
+                "{}",
+                said[2]
+            );
+        }
+    }
+
+    #[test]
+    fn one_small_p_among_many_is_no_difference() {
+        let said = said(Some((2.0, 0.5, 3.5, 0.02, 0.2)), 0.62);
+        assert!(
+            said[0].contains("no difference is shown")
+                && said[1].contains("no difference is shown"),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn synthetic_rows_alone_are_a_share_of_the_real_ones() {
+        let mut entries = vec![
+            entry("gan", Setting::Real, 0.80, None),
+            entry(
+                "gan",
+                Setting::Synthetic,
+                0.60,
+                Some((-20.0, -25.0, -15.0, 0.001, 0.002)),
+            ),
+        ];
+        let text = &findings(&summary(entries.clone()), Protocol::Strict)[0];
+        for part in [
+            "reach 75 % of",
+            "60.0 against 80.0 %",
+            "Guessing reaches 50.0 %",
+            "give 33 %",
+            "over seeds",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("paper"), "{text}");
+        entries[0].paper = Some(vec![60.51, 0.57]);
+        entries[1].paper = Some(vec![45.75, 0.81]);
+        // One seed: no interval of the share.
+        for e in &mut entries {
+            e.uar.per_seed.truncate(1);
+        }
+        let text = &findings(&summary(entries), Protocol::Strict)[0];
+        assert!(
+            text.contains("The paper's share: 76 %") && !text.contains("over seeds"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn without_a_test_or_a_reference_it_says_so() {
+        assert!(said(None, 0.62)[0].contains("too few folds"));
+        let alone = summary(vec![entry("other", Setting::Real, 0.6, None)]);
+        assert!(findings(&alone, Protocol::Strict)[0].contains("not part of this protocol"));
+        assert_eq!(points(-0.0004), "0.0");
+    }
 }

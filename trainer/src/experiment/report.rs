@@ -12,7 +12,7 @@ use super::{ExperimentError, cell::CellResult, io};
 use crate::atomic;
 use crate::export::document::{Block, html_text, to_html};
 use crate::plots::{self, Plot};
-use crate::report::{figure, page};
+use crate::report::{figure, page, small_figure};
 
 /// Writes `report.html` and `plots/*.svg` into the run's folder `out`. `results` are the cells of `summary`.
 ///
@@ -96,7 +96,10 @@ fn section(body: &mut String, summary: &Summary, protocol: Protocol, figures: &F
     add(body, &[paragraph(capital(protocol.meaning()) + ".")]);
     overview(body, summary, &entries);
     body.push_str("<div class=\"findings\">\n<h3>What the numbers say</h3>\n");
-    add(body, &[Block::List(findings(summary, protocol))]);
+    let said = findings(summary, protocol).into_iter();
+    // No line begins with a percent sign.
+    let said = said.map(|s| s.replace(" %", "\u{a0}%"));
+    add(body, &[Block::List(said.collect())]);
     body.push_str("</div>\n");
 
     add(body, &[heading(3, "UAR with intervals")]);
@@ -140,7 +143,7 @@ fn overview(body: &mut String, summary: &Summary, entries: &[&EntrySummary]) {
     let chance = 100.0 / summary.labels.len().max(1) as f64;
     let _ = write!(
         body,
-        "<div class=\"wide\" tabindex=\"0\">\n<table>\n<caption>UAR in percent, {spread}; chance is {chance:.1}.</caption>\n<thead><tr><th scope=\"col\">method</th>"
+        "<p>UAR in percent, {spread}; chance is {chance:.1}.</p>\n<div class=\"wide\" tabindex=\"0\">\n<table>\n<thead><tr><th scope=\"col\">method</th>"
     );
     for column in &columns {
         let _ = write!(
@@ -169,17 +172,24 @@ fn overview(body: &mut String, summary: &Summary, entries: &[&EntrySummary]) {
     body.push_str("</tbody>\n</table>\n</div>\n");
 }
 
-fn gallery(body: &mut String, plots: &[Plot]) {
+fn gallery(body: &mut String, plots: &[Plot], draw: impl Fn(&Plot) -> String) {
     body.push_str("<div class=\"figures\">\n");
     for plot in plots {
-        body.push_str(&figure(plot, None));
+        body.push_str(&draw(plot));
     }
     body.push_str("</div>\n");
 }
 
-fn folded(body: &mut String, summary: &str, plots: &[Plot]) {
-    let _ = writeln!(body, "<details>\n<summary>{}</summary>", html_text(summary));
-    gallery(body, plots);
+fn uncaptioned(plot: &Plot) -> String {
+    figure(plot, None)
+}
+
+/// A part that opens on a click; `open`: it is open already.
+fn folded(body: &mut String, summary: &str, open: bool, content: impl FnOnce(&mut String)) {
+    let open = if open { " open=\"open\"" } else { "" };
+    let summary = html_text(summary);
+    let _ = writeln!(body, "<details{open}>\n<summary>{summary}</summary>");
+    content(body);
     body.push_str("</details>\n");
 }
 
@@ -193,11 +203,11 @@ fn confusions(body: &mut String, figures: &Figures) {
     );
     let others = &figures.other_confusions;
     if !figures.confusions.is_empty() {
-        gallery(body, &figures.confusions);
+        gallery(body, &figures.confusions, small_figure);
     }
     if !others.is_empty() {
         let text = format!("Confusion matrices of the other entries ({})", others.len());
-        folded(body, &text, others);
+        folded(body, &text, false, |b| gallery(b, others, small_figure));
     }
 }
 
@@ -214,7 +224,7 @@ fn maps(body: &mut String, figures: &Figures) {
             ),
         ],
     );
-    gallery(body, &figures.maps);
+    gallery(body, &figures.maps, uncaptioned);
 }
 
 fn losses(body: &mut String, figures: &Figures) {
@@ -230,79 +240,73 @@ fn losses(body: &mut String, figures: &Figures) {
             ),
         ],
     );
-    for (title, plots) in &figures.losses {
-        folded(body, &format!("Losses: {title}"), plots);
+    for losses in &figures.losses {
+        let title = format!("Losses: {}", losses.title);
+        folded(body, &title, losses.of_reference, |b| {
+            gallery(b, &losses.plots, uncaptioned);
+        });
     }
 }
 
 fn scores(body: &mut String, summary: &Summary, entries: &[&EntrySummary]) {
-    let rows = entries.iter().map(|e| {
-        let (difference, p, holm) = match &e.against {
-            None if format!("{}/{}", e.method, e.setting) == summary.reference => {
-                ("0 (reference)".to_owned(), "–".to_owned(), "–".to_owned())
-            }
-            None => ("–".into(), "–".into(), "–".into()),
-            Some(c) => (
+    let first = |e: &EntrySummary| vec![format!("`{}`", e.method), e.setting.to_string()];
+    let tests = entries.iter().map(|e| {
+        let dash = || "–".to_owned();
+        let tested = match &e.against {
+            None => [dash(), dash(), dash(), dash()],
+            Some(c) => [
+                points(c.difference.mean),
                 format!(
-                    "{} [{}, {}]",
-                    points(c.difference.mean),
+                    "[{}, {}]",
                     points(c.difference.lower),
                     points(c.difference.upper)
                 ),
                 p_value(c.difference.p),
                 p_value(c.holm_p),
-            ),
+            ],
         };
-        vec![
-            format!("`{}`", e.method),
-            e.setting.to_string(),
-            percent(&e.uar),
-            interval(&e.uar),
-            difference,
-            p,
-            holm,
-            percent(&e.mean_fold_uar),
-            percent(&e.accuracy),
+        let mut row = first(e);
+        row.extend([percent(&e.uar), interval(&e.uar)]);
+        row.extend(tested);
+        row
+    });
+    let more = entries.iter().map(|e| {
+        let mut row = first(e);
+        row.extend([percent(&e.mean_fold_uar), percent(&e.accuracy)]);
+        let share = |r: &Option<f64>| r.map_or("–".into(), |r| format!("{:.1}", 100.0 * r));
+        row.extend(e.recall.iter().map(share));
+        row.extend([
             format!("{:.0}", e.learned_rows.0),
             format!("{:.0}", e.learned_rows.1),
-        ]
+        ]);
+        row
     });
     let head = [
         "method",
         "trained on",
         "UAR",
         "95 %",
-        "difference [95 %]",
+        "difference",
+        "95 %",
         "p",
         "p (Holm)",
-        "UAR, mean of folds",
-        "accuracy",
-        "real rows",
-        "other rows",
     ];
-    let mut recall_head = vec!["method", "trained on"];
-    recall_head.extend(summary.labels.iter().map(String::as_str));
-    let recalls = entries.iter().map(|e| {
-        let recalls = e
-            .recall
-            .iter()
-            .map(|r| r.map_or("–".into(), |r| format!("{:.1}", 100.0 * r)));
-        [format!("`{}`", e.method), e.setting.to_string()]
-            .into_iter()
-            .chain(recalls)
-            .collect()
-    });
+    let mut more_head = vec!["method", "trained on", "mean of folds", "accuracy"];
+    more_head.extend(summary.labels.iter().map(String::as_str));
+    more_head.extend(["real rows", "other rows"]);
     add(
         body,
         &[
             heading(3, "Scores in detail"),
             paragraph(format!(
-                "In percent; differences to `{}` in points of UAR. \"Real rows\" and \"other rows\": how many recordings, and how many synthetic or mixed rows, a training learned from on average.",
+                "UAR in percent; differences to `{}` in points of UAR, each with its 95 % interval.",
                 summary.reference
             )),
-            table(&head, rows.collect()),
-            paragraph("Recall of each label in percent, mean over seeds:"),
-            table(&recall_head, recalls.collect()),
+            table(&head, tests.collect()),
+            paragraph(
+                "UAR as the mean of the folds' own, accuracy, and recall of each label in percent. Real and other rows: how many recordings, and how many synthetic or mixed rows, a training learned from on average.",
+            ),
+            table(&more_head, more.collect()),
         ],
     );
 }
@@ -339,7 +343,7 @@ fn similarity(body: &mut String, entries: &[&EntrySummary]) {
             heading(3, "How like real rows the synthetic ones are"),
             table(&head, rows),
             Block::List(vec![
-                "AUC: how well a classifier tells synthetic from real training rows. 0.5: it cannot; 1: always.".into(),
+                "AUC: how well a classifier tells synthetic from real training rows. 0.5 or less: it cannot; 1: always.".into(),
                 "Density and coverage (Naeem et al. 2020, 5 neighbours): how densely synthetic rows lie where real ones do (well above 1: crowded into the middle), and the share of real rows with a synthetic one nearby (1: nothing is left out).".into(),
                 "Distance: median distance of a synthetic row to the nearest training row, over the same among training rows. Near 0 and many near copies: rows that are there already, not new ones.".into(),
             ]),
@@ -364,6 +368,7 @@ fn measured(body: &mut String, summary: &Summary) {
             "Every entry was trained and tested on {folds} with {seeds}, all entries on the same rows. The predictions of a seed's folds are pooled; UAR (unweighted average recall) is the mean of the labels' recalls, {chance:.1} % by guessing."
         ),
     ];
+    items.push("Entries that ask for the same training share it (the real rows of two GANs, say): their figures are the same, not alike.".into());
     items.extend(
         summary
             .protocols()
@@ -389,18 +394,15 @@ fn measured(body: &mut String, summary: &Summary) {
         .folds
         .iter()
         .map(|(name, learned, tested)| vec![name.clone(), learned.to_string(), tested.to_string()]);
-    body.push_str("<details>\n<summary>Folds</summary>\n");
-    add(
-        body,
-        &[
-            table(
-                &["tested", "rows to learn from", "rows tested"],
-                folds.collect(),
-            ),
-            paragraph("Validation rows are among the rows to learn from."),
-        ],
-    );
-    body.push_str("</details>\n</section>\n");
+    let blocks = [
+        table(
+            &["tested", "rows to learn from", "rows tested"],
+            folds.collect(),
+        ),
+        paragraph("Validation rows are among the rows to learn from."),
+    ];
+    folded(body, "Folds", false, |b| add(b, &blocks));
+    body.push_str("</section>\n");
 }
 
 fn data(body: &mut String, summary: &Summary) {
@@ -497,9 +499,8 @@ fn configuration(body: &mut String, summary: &Summary) -> Result<(), ExperimentE
             )),
         ],
     );
-    body.push_str("<details>\n<summary>experiment.toml</summary>\n");
-    add(body, &[Block::Code("toml", experiment.to_toml()?)]);
-    body.push_str("</details>\n");
+    let text = [Block::Code("toml", experiment.to_toml()?)];
+    folded(body, "experiment.toml", false, |b| add(b, &text));
     Ok(())
 }
 
@@ -538,3 +539,6 @@ fn duration(seconds: f64) -> String {
         s => format!("{:.1} h", s / 3600.0),
     }
 }
+
+#[cfg(test)]
+mod tests;

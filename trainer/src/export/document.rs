@@ -158,7 +158,7 @@ fn html_table(out: &mut String, header: &[String], rows: &[Vec<String>]) -> std:
 /// Whether the column, not the first one, holds numbers only.
 fn numeric(rows: &[Vec<String>], column: usize) -> bool {
     let number = |cell: &String| {
-        cell.starts_with(|c: char| c.is_ascii_digit() || "-–+−<".contains(c))
+        cell.starts_with(|c: char| c.is_ascii_digit() || "-–+−<[".contains(c))
             && !cell.contains(|c: char| c.is_alphabetic())
     };
     column > 0 && !rows.is_empty() && rows.iter().all(|row| row.get(column).is_some_and(number))

@@ -48,15 +48,15 @@ fn draw(
     cell_text: CellText,
 ) -> Result<String, PlotError> {
     let n = labels.len() as i32;
-    let (cell, least) = match cell_text {
-        CellText::ShareAndCount if n <= 6 => (84, 440),
-        CellText::ShareAndCount => (58, 440),
-        CellText::Share => (62, 200),
+    let (cell, least, size) = match cell_text {
+        CellText::ShareAndCount if n <= 6 => (84, 440, 16),
+        CellText::ShareAndCount => (58, 440, 16),
+        CellText::Share => (62, 200, 15),
     };
     let longest = labels.iter().map(|l| l.chars().count()).max().unwrap_or(0) as i32;
     // Column names stand upright where they would not fit side by side.
-    let upright = longest * 9 > cell;
-    let left = 46 + 9 * longest;
+    let upright = longest * size * 9 / 16 > cell;
+    let left = 46 + longest * size * 9 / 16;
     let width = (left + n * cell + 24).max(least);
     let title = wrap(title, (width / 10) as usize);
     let head = 22 * title.len() as i32;
@@ -70,10 +70,10 @@ fn draw(
         root.draw(&Text::new(
             "predicted",
             (middle, head + 22),
-            style(16).pos(centred()),
+            style(size).pos(centred()),
         ))?;
         let upwards = || {
-            let font = (FONT, 16).into_font();
+            let font = (FONT, size).into_font();
             font.transform(FontTransform::Rotate270).color(&INK)
         };
         let at = (16, top + n * cell / 2);
@@ -81,12 +81,12 @@ fn draw(
         for (i, label) in labels.iter().enumerate() {
             let along = i as i32 * cell + cell / 2;
             let at = (left - 10, top + along);
-            root.draw(&Text::new(label.clone(), at, style(16).pos(ending())))?;
+            root.draw(&Text::new(label.clone(), at, style(size).pos(ending())))?;
             let at = (left + along, top - 12);
             if upright {
                 root.draw(&Text::new(label.clone(), at, upwards().pos(starting())))?;
             } else {
-                root.draw(&Text::new(label.clone(), at, style(16).pos(centred())))?;
+                root.draw(&Text::new(label.clone(), at, style(size).pos(centred())))?;
             }
         }
         for (i, row) in counts.iter().enumerate() {

@@ -99,6 +99,9 @@ pub fn dots(name: &str, title: &str, plot: &DotPlot) -> Result<Plot, PlotError> 
         let mut y = head + 22 + GAP / 2;
         for (group, title) in plot.groups.iter().zip(&titles) {
             for line in title {
+                // On white, so that grid lines do not cross it.
+                let behind = [(4, y + 1), (8 + super::width_of(line, 14), y + LINE - 1)];
+                root.draw(&Rectangle::new(behind, WHITE.filled()))?;
                 let text = style(14).pos(starting());
                 root.draw(&Text::new(line.clone(), (6, y + LINE / 2), text))?;
                 y += LINE;
@@ -213,7 +216,7 @@ fn draw_dot(root: &Area<'_>, dot: &Dot, scale: &Scale, y: i32) -> Drawn {
     }
     for &value in &dot.single {
         let tick = [(scale.x(value), y + 4), (scale.x(value), y + 9)];
-        root.draw(&PathElement::new(tick, colour.mix(0.6).stroke_width(1)))?;
+        root.draw(&PathElement::new(tick, colour.mix(0.8).stroke_width(1)))?;
     }
     let at = (scale.x(dot.value), y);
     if dot.hollow {

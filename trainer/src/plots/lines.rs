@@ -320,12 +320,12 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, scale: Scale) -> Drawn {
 }
 
 /// About the distance between two ticks of an axis with six.
-fn tick_step(range: &Range<f64>) -> f64 {
+pub(super) fn tick_step(range: &Range<f64>) -> f64 {
     10f64.powf(((range.end - range.start) / 6.0).log10().floor())
 }
 
 /// A tick's number with as many decimals as the step between ticks has.
-fn tick_text(value: f64, step: f64) -> String {
+pub(super) fn tick_text(value: f64, step: f64) -> String {
     let decimals = (-step.log10().floor()).clamp(0.0, 6.0) as usize;
     format!("{value:.decimals$}")
 }

@@ -2,6 +2,7 @@
 
 use plotters::prelude::*;
 
+use super::lines::{tick_step, tick_text};
 use super::{GRID, INK, KEY_HEIGHT, Key, PALETTE, PANEL, Plot, PlotError, Shape};
 use super::{centred, key_lines, legend, mark, picture, style};
 
@@ -49,6 +50,7 @@ pub fn scatter(
         low - pad..high + pad
     };
     let (x, y) = (range(|p| p.0), range(|p| p.1));
+    let steps = (tick_step(&x), tick_step(&y));
     let svg = picture(name, (width, head + 330), |root| {
         root.draw(&Text::new(
             title.to_owned(),
@@ -70,6 +72,8 @@ pub fn scatter(
             .y_desc(axes[1])
             .x_labels(6)
             .y_labels(6)
+            .x_label_formatter(&|v| tick_text(*v, steps.0))
+            .y_label_formatter(&|v| tick_text(*v, steps.1))
             .axis_desc_style(style(14))
             .label_style(style(13))
             .bold_line_style(GRID)
