@@ -368,10 +368,11 @@ fn compare(
         let Some(reference) = entries.iter().find(|e| is_reference(e)).cloned() else {
             continue;
         };
-        let mut tested = Vec::new();
-        for (i, entry) in entries.iter().enumerate() {
-            // The same cells under another name are no comparison.
-            if entry.protocol != protocol || entry.cells == reference.cells {
+        // Entries that share their cells are one comparison, and those of the reference are none.
+        let mut tested: Vec<(Vec<String>, PairedTest)> = Vec::new();
+        for entry in entries.iter() {
+            let known_already = tested.iter().any(|(cells, _)| *cells == entry.cells);
+            if entry.protocol != protocol || entry.cells == reference.cells || known_already {
                 continue;
             }
             let d = differences(plan, task, known, entry, &reference);
@@ -380,15 +381,17 @@ fn compare(
             } else {
                 stats::paired_t(&d)
             };
-            tested.extend(test.map(|t| (i, t)));
+            tested.extend(test.map(|t| (entry.cells.clone(), t)));
         }
         let p: Vec<f64> = tested.iter().map(|(_, t)| t.p).collect();
-        for ((i, difference), holm_p) in tested.into_iter().zip(stats::holm(&p)) {
-            entries[i].against = Some(Comparison {
-                ratio: entries[i].uar.mean / reference.uar.mean,
-                difference,
-                holm_p,
-            });
+        for ((cells, difference), holm_p) in tested.into_iter().zip(stats::holm(&p)) {
+            for entry in entries.iter_mut().filter(|e| e.cells == cells) {
+                entry.against = Some(Comparison {
+                    ratio: entry.uar.mean / reference.uar.mean,
+                    difference,
+                    holm_p,
+                });
+            }
         }
     }
 }
