@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -33,6 +33,7 @@ use crate::metrics::{Confusion, mean_std};
 use crate::model::HeldOut;
 use crate::progress::Progress;
 use crate::table::FeatureTable;
+use crate::workers;
 
 /// How rows are parted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -382,10 +383,8 @@ fn run_all(
         1
     };
     let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
     let store = Mutex::new(store);
-    let worker = || -> Result<(), EvaluateError> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    let outcome = workers::side_by_side(jobs.min(todo.len()), |pool, failed| {
         while !failed.load(Ordering::Relaxed) {
             let Some((seed, fold)) = todo.get(next.fetch_add(1, Ordering::Relaxed)) else {
                 break;
@@ -403,26 +402,10 @@ fn run_all(
             progress.message(format!("UAR so far {:.3}", store.uar(task.labels.len())));
             progress.add(1);
         }
-        Ok(())
-    };
-    let outcomes: Vec<Result<(), EvaluateError>> = std::thread::scope(|scope| {
-        let started: Vec<_> = (0..jobs.min(todo.len()))
-            .map(|_| {
-                scope.spawn(|| {
-                    let outcome = worker();
-                    failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
-                    outcome
-                })
-            })
-            .collect();
-        let join = |t: std::thread::ScopedJoinHandle<'_, _>| {
-            t.join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        started.into_iter().map(join).collect()
+        Ok::<(), EvaluateError>(())
     });
     progress.finish();
-    outcomes.into_iter().collect::<Result<(), _>>()?;
+    outcome?;
     let store = store
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -36,5 +36,6 @@ pub mod similarity;
 pub mod stats;
 pub mod table;
 pub mod verify;
+mod workers;
 
 pub use error::Error;

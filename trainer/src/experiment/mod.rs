@@ -6,6 +6,7 @@
 //! [`tables`] and [`report`] write down.
 
 pub mod cell;
+mod check;
 pub mod config;
 pub mod figures;
 pub mod findings;

@@ -19,6 +19,7 @@ use crate::atomic;
 use crate::data::task::Task;
 use crate::device::Chosen;
 use crate::progress::Progress;
+use crate::workers;
 
 const EXPERIMENT_FILE: &str = "experiment.toml";
 
@@ -116,11 +117,8 @@ fn compute_groups(
     let next = AtomicUsize::new(0);
     let fresh = Mutex::new(Vec::new());
     let failed = AtomicUsize::new(0);
-    let broken = AtomicUsize::new(0);
-    let worker = || -> Result<(), ExperimentError> {
-        // One thread a cell: results must not depend on the number of cores.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-        while broken.load(Ordering::Relaxed) == 0 {
+    workers::side_by_side(jobs.min(groups.len()), |pool, broken| {
+        while !broken.load(Ordering::Relaxed) {
             let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) else {
                 break;
             };
@@ -152,25 +150,8 @@ fn compute_groups(
                 progress.add(1);
             }
         }
-        Ok(())
-    };
-    let outcomes: Vec<Result<(), ExperimentError>> = std::thread::scope(|scope| {
-        let started: Vec<_> = (0..jobs.min(groups.len()))
-            .map(|_| {
-                scope.spawn(|| {
-                    let outcome = worker();
-                    broken.fetch_add(usize::from(outcome.is_err()), Ordering::Relaxed);
-                    outcome
-                })
-            })
-            .collect();
-        let join = |t: std::thread::ScopedJoinHandle<'_, _>| {
-            t.join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        started.into_iter().map(join).collect()
-    });
-    outcomes.into_iter().collect::<Result<(), _>>()?;
+        Ok::<(), ExperimentError>(())
+    })?;
     let fresh = fresh
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
