@@ -300,6 +300,10 @@ fn identify(
     if let Some(config) = shared["config"].as_object_mut() {
         config.remove("classifier");
     }
+    // Which rows choose matters to what comes before the classifier, how they choose does not.
+    if let Some(validation) = shared["config"]["validation"].as_object_mut() {
+        validation.retain(|key, _| matches!(key.as_str(), "by" | "fraction"));
+    }
     let rows = json!({ "name": fold.name, "train": fold.train, "test": fold.held_out });
     let split = json!(experiment.split.kind);
     (
