@@ -17,6 +17,9 @@ pub use graph::{Graph, GraphOutput, GraphSpec, OnnxEngine};
 pub use load::LoadError;
 pub use shared::SharedEngine;
 
+#[cfg(feature = "alloc")]
+use alloc::boxed::Box;
+
 use ser_features::FeatureGroups;
 
 /// Encoder and classifier of one model. Needs neither a heap nor an operating system.
