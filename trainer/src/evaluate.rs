@@ -29,7 +29,7 @@ use crate::export::static_model;
 use crate::fit::checkpoint::Origin;
 use crate::fit::training::Training;
 use crate::fit::{FitError, origin, versions};
-use crate::metrics::{Confusion, mean_std};
+use crate::metrics::{Confusion, OverSeeds, mean_std};
 use crate::model::HeldOut;
 use crate::progress::Progress;
 use crate::table::FeatureTable;
@@ -479,37 +479,24 @@ fn summarise(
     done: Vec<FoldResult>,
 ) -> Scores {
     let classes = task.labels.len();
-    let mut total = Confusion::new(classes);
-    let (mut uar, mut fold_uar, mut accuracy) = (Vec::new(), Vec::new(), Vec::new());
-    let mut recalls = vec![Vec::new(); classes];
-    for seed in seeds {
-        let of_seed: Vec<&FoldResult> = done.iter().filter(|r| r.seed == *seed).collect();
-        let pooled = confusion(&of_seed, classes);
-        uar.extend(pooled.uar());
-        accuracy.extend(pooled.accuracy());
-        let own: Vec<f64> = of_seed
-            .iter()
-            .filter_map(|r| confusion(&[r], classes).uar())
-            .collect();
-        fold_uar.extend(mean_std(&own).map(|m| m.0));
-        for (all, recall) in recalls.iter_mut().zip(pooled.recalls()) {
-            all.extend(recall);
-        }
-        total.add(&pooled);
-    }
+    let of_seed = |seed: &u64| {
+        let of = done.iter().filter(|r| r.seed == *seed);
+        of.map(|r| confusion(&[r], classes)).collect()
+    };
+    let scores = OverSeeds::of(classes, seeds.iter().map(of_seed));
     Scores {
         protocol: protocol(task, config, folds, seeds, options),
         labels: task.labels.clone(),
-        uar: Summary::of(uar),
-        mean_fold_uar: Summary::of(fold_uar),
-        accuracy: Summary::of(accuracy),
+        uar: Summary::of(scores.uar),
+        mean_fold_uar: Summary::of(scores.mean_fold_uar),
+        accuracy: Summary::of(scores.accuracy),
         recall: task
             .labels
             .iter()
-            .zip(&recalls)
-            .filter_map(|(l, r)| Some((l.clone(), mean_std(r)?.0)))
+            .zip(scores.recall)
+            .filter_map(|(l, r)| Some((l.clone(), r?)))
             .collect(),
-        confusion: total,
+        confusion: scores.confusion,
         int8: options.int8.then(|| int8_scores(&done, seeds, classes)),
         origin,
         versions: versions(&options.device.name),

@@ -67,6 +67,49 @@ impl Confusion {
     }
 }
 
+/// Scores of repeated cross-validation: a value for each seed, and the counts of all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverSeeds {
+    /// Unweighted average recall over the pooled predictions of a seed's folds.
+    pub uar: Vec<f64>,
+    /// Mean of the folds' own UARs.
+    pub mean_fold_uar: Vec<f64>,
+    /// Share of rows recognised, pooled.
+    pub accuracy: Vec<f64>,
+    /// Recall of each class, pooled, mean over seeds; `None` for a class without rows.
+    pub recall: Vec<Option<f64>>,
+    /// Counts of all seeds.
+    pub confusion: Confusion,
+}
+
+impl OverSeeds {
+    /// Pools the folds of each seed.
+    pub fn of(classes: usize, seeds: impl IntoIterator<Item = Vec<Confusion>>) -> Self {
+        let mut out = Self {
+            uar: Vec::new(),
+            mean_fold_uar: Vec::new(),
+            accuracy: Vec::new(),
+            recall: Vec::new(),
+            confusion: Confusion::new(classes),
+        };
+        let mut recalls = vec![Vec::new(); classes];
+        for folds in seeds {
+            let mut pooled = Confusion::new(classes);
+            folds.iter().for_each(|fold| pooled.add(fold));
+            let own: Vec<f64> = folds.iter().filter_map(Confusion::uar).collect();
+            out.uar.extend(pooled.uar());
+            out.accuracy.extend(pooled.accuracy());
+            out.mean_fold_uar.extend(mean_std(&own).map(|m| m.0));
+            for (all, recall) in recalls.iter_mut().zip(pooled.recalls()) {
+                all.extend(recall);
+            }
+            out.confusion.add(&pooled);
+        }
+        out.recall = recalls.iter().map(|r| mean_std(r).map(|m| m.0)).collect();
+        out
+    }
+}
+
 /// softmax(logits / temperature) of one row, in double precision.
 pub fn softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

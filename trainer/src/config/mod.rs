@@ -7,6 +7,7 @@ mod device;
 mod keys;
 pub(crate) mod range;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ser_runtime::normalise::NormaliserKind;
@@ -179,7 +180,7 @@ pub enum ClassifierInput {
 }
 
 /// Which rows the classifier trains on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TrainingRows {
     /// Rows of the table.
     #[serde(rename = "real")]
@@ -192,7 +193,22 @@ pub enum TrainingRows {
     RealAndSynthetic,
 }
 
+impl fmt::Display for TrainingRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 impl TrainingRows {
+    /// As in the TOML.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::Synthetic => "synthetic",
+            Self::RealAndSynthetic => "real+synthetic",
+        }
+    }
+
     /// Whether rows of the table are among them.
     pub fn real(self) -> bool {
         self != Self::Synthetic

@@ -263,7 +263,7 @@ fn part(context: &Context<'_>, cell: &Cell) -> Result<(Split, Prepared), Experim
 /// The rows that the classifier learns from, in feature space: real ones, then synthetic ones.
 fn learned_rows(fit: &Fit<'_>, upstream: &mut Upstream) -> Result<Rows, ExperimentError> {
     let train = &fit.rows.train;
-    let setting = fit.recipe.setting.rows();
+    let setting = fit.recipe.setting;
     let mut rows = if !setting.real() {
         Rows::recorded(train.width, train.classes, Vec::new(), Vec::new())
     } else if mixes_by_batch(fit.recipe) {

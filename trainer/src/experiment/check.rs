@@ -97,7 +97,7 @@ impl Experiment {
             if method.settings.is_empty() {
                 return fail(format!("method '{id}': `settings` is empty"));
             }
-            let synthetic = method.settings.iter().any(|s| s.rows().synthetic());
+            let synthetic = method.settings.iter().any(|s| s.synthetic());
             if synthetic && method.synthesis == Synthesis::None {
                 return fail(format!(
                     "method '{id}': settings with synthetic rows need `synthesis`"

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ExperimentError;
-use crate::config::{ClassifierInput, Config, TrainingRows};
+pub use crate::config::TrainingRows as Setting;
+use crate::config::{ClassifierInput, Config};
 use crate::gan::cycle_gan::CycleGanConfig;
 use crate::gan::prior_gan::PriorGanConfig;
 use crate::reduce::autoencoder::AutoencoderConfig;
@@ -137,46 +138,6 @@ impl Protocol {
                 "each speaker's rows are normalised with their own statistics: the features (not the labels) of all of a test speaker's rows are known"
             }
         }
-    }
-}
-
-/// Which rows a classifier learns from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Setting {
-    /// Rows of the tables.
-    #[serde(rename = "real")]
-    Real,
-    /// Rows that a generator made.
-    #[serde(rename = "synthetic")]
-    Synthetic,
-    /// Both.
-    #[serde(rename = "real+synthetic")]
-    RealAndSynthetic,
-}
-
-impl Setting {
-    /// As in the TOML.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Real => "real",
-            Self::Synthetic => "synthetic",
-            Self::RealAndSynthetic => "real+synthetic",
-        }
-    }
-
-    /// As [`Config`] has it.
-    pub fn rows(self) -> TrainingRows {
-        match self {
-            Self::Real => TrainingRows::Real,
-            Self::Synthetic => TrainingRows::Synthetic,
-            Self::RealAndSynthetic => TrainingRows::RealAndSynthetic,
-        }
-    }
-}
-
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 
@@ -470,7 +431,7 @@ impl Experiment {
         let mut config =
             Config::from_layers(layers.into_iter().flatten(), "training").map_err(fail)?;
         config.labels.clone_from(&self.labels);
-        config.classifier.rows = setting.rows();
+        config.classifier.rows = setting;
         config.classifier.mixup = method.mixup;
         config.classifier.fine_tune = false;
         config.classifier.input = ClassifierInput::Features;

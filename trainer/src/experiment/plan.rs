@@ -124,8 +124,8 @@ impl Plan {
                     let mut config = experiment.training(method, setting, &experiment.name)?;
                     for &seed in &plan.seeds {
                         config.seed = seed;
+                        let recipe = recipe(experiment, method, setting, protocol, &config);
                         for (fold, parted) in plan.folds.iter().enumerate() {
-                            let recipe = recipe(experiment, method, setting, protocol, &config);
                             let (upstream, whole) =
                                 identify(experiment, &recipe, &fingerprint, parted);
                             let next = groups.len();
@@ -133,7 +133,7 @@ impl Plan {
                             let cell = *known.entry(whole.clone()).or_insert_with(|| {
                                 plan.cells.push(Cell {
                                     id: whole,
-                                    recipe,
+                                    recipe: recipe.clone(),
                                     config: config.clone(),
                                     fold,
                                     group,
@@ -195,7 +195,7 @@ fn recipe(
     protocol: Protocol,
     config: &Config,
 ) -> Recipe {
-    let synthesis = if setting.rows().synthetic() {
+    let synthesis = if setting.synthetic() {
         method.synthesis
     } else {
         Synthesis::None

@@ -38,7 +38,7 @@ pub struct RunOptions<'a> {
     pub device: &'a Chosen,
 }
 
-/// Results of all cells of a plan, in its order; `None` for those that are not there.
+/// Results of a plan's cells, in its order; `None` for those that were not asked for.
 pub type Results = Vec<Option<CellResult>>;
 
 /// Computes the cells that are wanted and not yet there.
@@ -55,14 +55,14 @@ pub fn run(
 ) -> Result<Results, ExperimentError> {
     let out = options.out;
     claim(experiment, plan, options)?;
-    let mut results: Results = Vec::with_capacity(plan.cells.len());
-    for cell in &plan.cells {
-        results.push(read_cell(out, &cell.id)?);
-    }
     let wanted: Vec<usize> = match options.cells {
         Some(cells) => cells.to_vec(),
         None => (0..plan.cells.len()).collect(),
     };
+    let mut results: Results = vec![None; plan.cells.len()];
+    for &i in &wanted {
+        results[i] = read_cell(out, &plan.cells[i].id)?;
+    }
     let done = wanted.iter().filter(|&&i| results[i].is_some()).count();
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for &i in wanted.iter().filter(|&&i| results[i].is_none()) {

@@ -14,7 +14,7 @@ use super::{ExperimentError, write_json};
 use crate::data::task::Task;
 use crate::device::Chosen;
 use crate::fit::versions;
-use crate::metrics::{Confusion, mean_std};
+use crate::metrics::{Confusion, OverSeeds, mean_std};
 use crate::stats::{self, PairedTest};
 
 /// Confidence of all intervals.
@@ -259,25 +259,8 @@ fn summarise(
         .iter()
         .map(|&c| result(known, plan, c))
         .collect::<Result<_, _>>()?;
-    let mut total = Confusion::new(classes);
-    let (mut uar, mut fold_uar, mut accuracy) = (Vec::new(), Vec::new(), Vec::new());
-    let mut recalls = vec![Vec::new(); classes];
-    for of_seed in cells.chunks(plan.folds.len()) {
-        let mut pooled = Confusion::new(classes);
-        let mut own = Vec::new();
-        for cell in of_seed {
-            let confusion = cell.confusion(classes);
-            own.extend(confusion.uar());
-            pooled.add(&confusion);
-        }
-        uar.extend(pooled.uar());
-        accuracy.extend(pooled.accuracy());
-        fold_uar.extend(mean_std(&own).map(|m| m.0));
-        for (all, recall) in recalls.iter_mut().zip(pooled.recalls()) {
-            all.extend(recall);
-        }
-        total.add(&pooled);
-    }
+    let of_seed = |cells: &[&CellResult]| cells.iter().map(|c| c.confusion(classes)).collect();
+    let scores = OverSeeds::of(classes, cells.chunks(plan.folds.len()).map(of_seed));
     let count = cells.len().max(1) as f64;
     let mean = |f: fn(&CellResult) -> usize| cells.iter().map(|c| f(c) as f64).sum::<f64>() / count;
     let column = method.column_of(entry.setting).to_owned();
@@ -289,11 +272,11 @@ fn summarise(
         column,
         setting: entry.setting,
         protocol: entry.protocol,
-        uar: Scored::of(uar),
-        mean_fold_uar: Scored::of(fold_uar),
-        accuracy: Scored::of(accuracy),
-        recall: recalls.iter().map(|r| mean_std(r).map(|m| m.0)).collect(),
-        confusion: total,
+        uar: Scored::of(scores.uar),
+        mean_fold_uar: Scored::of(scores.mean_fold_uar),
+        accuracy: Scored::of(scores.accuracy),
+        recall: scores.recall,
+        confusion: scores.confusion,
         learned_rows: (mean(|c| c.real_rows), mean(|c| c.synthetic_rows)),
         against: None,
         similarity: Similarity::mean(&similar),

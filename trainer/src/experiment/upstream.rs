@@ -28,13 +28,12 @@ pub(super) struct Upstream {
     reducer: Option<(Reducer, Vec<EpochLosses>)>,
 }
 
-/// A fitted reduction.
+/// A fitted reduction; the mixup-GAN's encoder is the GAN's own.
 #[derive(Debug)]
 enum Reducer {
     Pca(Pca),
     Smacof(Smacof),
     Autoencoder(Autoencoder),
-    MixupGan(Box<MixupGan>),
 }
 
 /// Codes of the three sides, on one scale.
@@ -158,84 +157,88 @@ impl Upstream {
         if fit.recipe.reduction == Reduction::SmacofJoint {
             return joint(fit, train, size);
         }
+        if fit.recipe.reduction == Reduction::MixupGan {
+            let gan = self.gan(fit)?;
+            return encoded(rows, train, |r| Ok(gan.encode(&r.values, r.len())?));
+        }
         let reducer = match self.reducer.take() {
             Some(made) => made,
-            None => self.fit_reducer(fit, size)?,
+            None => fit_reducer(fit, size)?,
         };
         let reducer = &self.reducer.insert(reducer).0;
-        let encode = |rows: &Rows| reducer.encode(&rows.values, rows.len());
-        Ok(on_one_scale(
-            (train, encode(train)?),
-            (&rows.validation, encode(&rows.validation)?),
-            (&rows.test, encode(&rows.test)?),
-        ))
-    }
-
-    fn fit_reducer(
-        &mut self,
-        fit: &Fit<'_>,
-        size: usize,
-    ) -> Result<(Reducer, Vec<EpochLosses>), ExperimentError> {
-        let fail = |what, e: &dyn std::fmt::Display| ExperimentError::Method {
-            what,
-            reason: e.to_string(),
-        };
-        let train = &fit.rows.train;
-        let learned = training_rows(fit, train)?;
-        Ok(match fit.recipe.reduction {
-            Reduction::None | Reduction::SmacofJoint => {
-                return Err(fail("reduction", &"it has no fitted part"));
-            }
-            Reduction::Pca => {
-                let pca =
-                    Pca::fit(&learned.values, learned.width, size).map_err(|e| fail("PCA", &e))?;
-                (Reducer::Pca(pca), Vec::new())
-            }
-            Reduction::Smacof => {
-                let smacof = Smacof::fit(&learned.values, learned.width, size, &smacof_config(fit))
-                    .map_err(|e| fail("SMACOF", &e))?;
-                (Reducer::Smacof(smacof), Vec::new())
-            }
-            Reduction::Autoencoder => {
-                let mixer = fit.recipe.mixup.then(|| fit.mixer()).transpose()?;
-                let config = AutoencoderConfig {
-                    code: size,
-                    output: output_activation(fit.config.normaliser.kind),
-                    ..fit.experiment.autoencoder.clone()
-                };
-                let autoencoder = Autoencoder::fit(
-                    &config,
-                    train,
-                    mixer.as_ref(),
-                    &fit.rows.validation,
-                    fit.recipe.seed,
-                    fit.device,
-                )
-                .map_err(|e| fail("autoencoder", &e))?;
-                let errors = autoencoder.validation_errors().iter().enumerate();
-                let losses = errors.map(|(i, e)| EpochLosses {
-                    class: None,
-                    epoch: i + 1,
-                    numbers: Map::from_iter([("validation_loss".to_owned(), json!(e))]),
-                });
-                let losses = losses.collect();
-                (Reducer::Autoencoder(autoencoder), losses)
-            }
-            Reduction::MixupGan => (
-                Reducer::MixupGan(Box::new(self.gan(fit)?.clone())),
-                Vec::new(),
-            ),
-        })
+        encoded(rows, train, |r| reducer.encode(r))
     }
 }
 
+/// Codes of all three sides.
+fn encoded(
+    rows: &Prepared,
+    train: &Rows,
+    encode: impl Fn(&Rows) -> Result<Vec<f32>, ExperimentError>,
+) -> Result<Codes, ExperimentError> {
+    Ok(on_one_scale(
+        (train, encode(train)?),
+        (&rows.validation, encode(&rows.validation)?),
+        (&rows.test, encode(&rows.test)?),
+    ))
+}
+
+fn fit_reducer(fit: &Fit<'_>, size: usize) -> Result<(Reducer, Vec<EpochLosses>), ExperimentError> {
+    let fail = |what, e: &dyn std::fmt::Display| ExperimentError::Method {
+        what,
+        reason: e.to_string(),
+    };
+    let train = &fit.rows.train;
+    Ok(match fit.recipe.reduction {
+        Reduction::None | Reduction::SmacofJoint | Reduction::MixupGan => {
+            return Err(fail("reduction", &"it has no fitted part"));
+        }
+        Reduction::Pca => {
+            let learned = training_rows(fit, train)?;
+            let pca =
+                Pca::fit(&learned.values, learned.width, size).map_err(|e| fail("PCA", &e))?;
+            (Reducer::Pca(pca), Vec::new())
+        }
+        Reduction::Smacof => {
+            let learned = training_rows(fit, train)?;
+            let smacof = Smacof::fit(&learned.values, learned.width, size, &smacof_config(fit))
+                .map_err(|e| fail("SMACOF", &e))?;
+            (Reducer::Smacof(smacof), Vec::new())
+        }
+        Reduction::Autoencoder => {
+            let mixer = fit.recipe.mixup.then(|| fit.mixer()).transpose()?;
+            let config = AutoencoderConfig {
+                code: size,
+                output: output_activation(fit.config.normaliser.kind),
+                ..fit.experiment.autoencoder.clone()
+            };
+            let autoencoder = Autoencoder::fit(
+                &config,
+                train,
+                mixer.as_ref(),
+                &fit.rows.validation,
+                fit.recipe.seed,
+                fit.device,
+            )
+            .map_err(|e| fail("autoencoder", &e))?;
+            let errors = autoencoder.validation_errors().iter().enumerate();
+            let losses = errors.map(|(i, e)| EpochLosses {
+                class: None,
+                epoch: i + 1,
+                numbers: Map::from_iter([("validation_loss".to_owned(), json!(e))]),
+            });
+            let losses = losses.collect();
+            (Reducer::Autoencoder(autoencoder), losses)
+        }
+    })
+}
+
 impl Reducer {
-    fn encode(&self, values: &[f32], rows: usize) -> Result<Vec<f32>, ExperimentError> {
+    fn encode(&self, rows: &Rows) -> Result<Vec<f32>, ExperimentError> {
         let reduced = match self {
-            Self::Pca(pca) => pca.transform(values),
-            Self::Smacof(smacof) => smacof.place(values),
-            Self::Autoencoder(a) => a.encode(values, rows),
-            Self::MixupGan(gan) => return Ok(gan.encode(values, rows)?),
+            Self::Pca(pca) => pca.transform(&rows.values),
+            Self::Smacof(smacof) => smacof.place(&rows.values),
+            Self::Autoencoder(a) => a.encode(&rows.values, rows.len()),
         };
         reduced.map_err(|e| ExperimentError::Method {
             what: "codes",
