@@ -21,8 +21,8 @@ use ser_features::FeatureSet;
 use ser_features::FinishError;
 
 use crate::adapt::Adapt;
-pub use crate::cut::{CutConfig, Span};
 use crate::cut::{self, CutError, Cutter, Sink};
+pub use crate::cut::{CutConfig, Span};
 use crate::engine::Engine;
 use crate::pcm::in_blocks;
 #[cfg(feature = "alloc")]

@@ -109,7 +109,9 @@ impl Outcome<'_> {
     #[cfg(feature = "alloc")]
     pub fn named(&self, labels: &[String]) -> Prediction {
         Prediction {
-            label: self.label.map(|i| labels.get(i).cloned().unwrap_or_default()),
+            label: self
+                .label
+                .map(|i| labels.get(i).cloned().unwrap_or_default()),
             probabilities: labels
                 .iter()
                 .cloned()

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::names::names_sha256;
 use super::{BundleError, CHECKSUMS_FILE, FORMAT_VERSIONS, MANIFEST_FILE};
 use crate::cut::CutConfig;
-use crate::hearing::HearingInfo;
+use crate::hearing::{Hearing, HearingInfo};
 use crate::normalise::Normaliser;
 use crate::prediction::Decision;
 
@@ -258,6 +258,14 @@ impl Manifest {
     pub fn cut(&self) -> CutConfig {
         let cut = self.hearing.as_ref().and_then(|h| h.cut.as_ref());
         cut.map(|cut| cut.config).unwrap_or_default()
+    }
+
+    /// What a device makes of a recording at `rate` Hz.
+    pub fn hears(&self, rate: u32) -> Hearing {
+        Hearing {
+            sample_rate: Some(self.model_rate(rate)),
+            cut: Some(self.cut()),
+        }
     }
 
     /// What a device that cuts by `cut`, or takes recordings whole, hears otherwise than the

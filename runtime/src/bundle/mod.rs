@@ -14,7 +14,8 @@ mod names;
 mod write;
 
 pub use manifest::{
-    Abstain, Calibration, ClassifierInfo, EncoderInfo, FeatureSetInfo, FileInfo, Manifest, Producer, Score,
+    Abstain, Calibration, ClassifierInfo, EncoderInfo, FeatureSetInfo, FileInfo, Manifest,
+    Producer, Score,
 };
 pub use names::{bundle_id, names_sha256, sha256_hex};
 pub use write::{add, write};

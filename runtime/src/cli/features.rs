@@ -59,10 +59,11 @@ impl Features {
     pub(super) fn run(&self, out: &mut impl Write) -> Result<(), CliError> {
         let file = self.file.display().to_string();
         let pcm = self.input.read(&self.file)?;
-        let heard = extract(&pcm, self.set, &Hearing::WHOLE).map_err(|source| CliError::Extract {
-            file: file.clone(),
-            source,
-        })?;
+        let heard =
+            extract(&pcm, self.set, &Hearing::WHOLE).map_err(|source| CliError::Extract {
+                file: file.clone(),
+                source,
+            })?;
         let extracted = heard.utterances.first().ok_or_else(|| CliError::NoSpeech {
             file: file.clone(),
             reason: heard.reason().words(),

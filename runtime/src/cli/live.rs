@@ -163,16 +163,8 @@ impl Opened {
             decision.abstain_below = abstain_below;
         }
         let model_rate = self.manifest.model_rate(rate);
-        OwnedLiveRecognizer::owned(
-            rate,
-            model_rate,
-            self.set,
-            config,
-            engine,
-            decision,
-            adapt,
-        )
-        .map_err(|e| CliError::Model(e.into()))
+        OwnedLiveRecognizer::owned(rate, model_rate, self.set, config, engine, decision, adapt)
+            .map_err(|e| CliError::Model(e.into()))
     }
 }
 

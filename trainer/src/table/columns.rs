@@ -16,12 +16,14 @@ pub enum MetaField {
     Gender,
     Emotion,
     SampleRate,
+    StartS,
     DurationS,
+    Copy,
 }
 
 impl MetaField {
     /// Every field, in the order in which our own tables write them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Path,
         Self::Corpus,
         Self::Speaker,
@@ -29,7 +31,9 @@ impl MetaField {
         Self::Gender,
         Self::Emotion,
         Self::SampleRate,
+        Self::StartS,
         Self::DurationS,
+        Self::Copy,
     ];
 
     /// The column name in our own tables.
@@ -43,7 +47,9 @@ impl MetaField {
             Self::Gender => "gender",
             Self::Emotion => "emotion",
             Self::SampleRate => "sample_rate",
+            Self::StartS => "start_s",
             Self::DurationS => "duration_s",
+            Self::Copy => "copy",
         }
     }
 
@@ -65,7 +71,7 @@ impl MetaField {
             Self::Gender => &["sex"],
             Self::Emotion => &["label", "class", "emo"],
             Self::SampleRate => &["sampling_rate"],
-            Self::DurationS => &[],
+            Self::StartS | Self::DurationS | Self::Copy => &[],
         }
     }
 }

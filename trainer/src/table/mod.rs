@@ -14,6 +14,7 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use ser_runtime::hearing::HearingInfo;
 use sha2::{Digest, Sha256};
 
 pub use columns::{ColumnMap, MetaField};
@@ -27,6 +28,8 @@ pub struct FeatureSetTag {
     pub id: String,
     /// Version of the `ser-features` extractor that measured the values; none for foreign tables.
     pub extractor_version: Option<String>,
+    /// What was made of the recordings before they were measured; none for foreign tables.
+    pub hearing: Option<HearingInfo>,
 }
 
 impl FeatureSetTag {
@@ -39,7 +42,16 @@ impl FeatureSetTag {
         Self {
             id: Self::CUSTOM.to_owned(),
             extractor_version: None,
+            hearing: None,
         }
+    }
+
+    /// [`Self::hearing`] as our own tables carry it; empty for none.
+    #[must_use]
+    pub(super) fn hearing_json(&self) -> String {
+        let json = self.hearing.as_ref().map(serde_json::to_string);
+        // Numbers and short texts: nothing in it can fail to be written.
+        json.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Whether the columns are not those of a built-in feature set.
@@ -66,8 +78,13 @@ pub struct RowMeta {
     pub emotion: String,
     /// Sampling rate of the recording in Hz.
     pub sample_rate: Option<u32>,
-    /// Duration of the recording in seconds.
+    /// Where in the recording the row begins, in seconds; none for a whole recording.
+    pub start_s: Option<f32>,
+    /// Seconds that the row covers.
     pub duration_s: Option<f32>,
+    /// Number of a copy whose ends were moved, from 1; none for what a device would hear. Copies
+    /// are learnt from and never tested on.
+    pub copy: Option<u32>,
 }
 
 /// One row of features per utterance.
@@ -310,8 +327,11 @@ impl FeatureTable {
                 what: "there is no table",
             });
         };
-        let mut from: HashMap<(String, String), &Path> = HashMap::new();
-        let key = |m: &RowMeta| (m.corpus.clone(), m.path.clone());
+        let mut from: HashMap<(String, String, Option<u32>, Option<u32>), &Path> = HashMap::new();
+        let key = |m: &RowMeta| {
+            let start = m.start_s.map(f32::to_bits);
+            (m.corpus.clone(), m.path.clone(), start, m.copy)
+        };
         from.extend(all.meta.iter().map(|m| (key(m), first)));
         for (path, table) in tables {
             all.check_same_columns(&table, path)?;
@@ -348,11 +368,11 @@ impl FeatureTable {
         };
         if self.feature_set != other.feature_set {
             let show = |t: &FeatureSetTag| match &t.extractor_version {
-                Some(v) => format!("{} (extractor {v})", t.id),
+                Some(v) => format!("{} (extractor {v}, heard as {})", t.id, t.hearing_json()),
                 None => t.id.clone(),
             };
             return join(format!(
-                "its feature set is {}, that of the tables before it {}: extract all of them with one version",
+                "its feature set is {}, that of the tables before it {}: extract all of them with one version and the same options",
                 show(&other.feature_set),
                 show(&self.feature_set)
             ));
@@ -424,6 +444,7 @@ impl FeatureTable {
         };
         text(&self.feature_set.id);
         text(self.feature_set.extractor_version.as_deref().unwrap_or(""));
+        text(&self.feature_set.hearing_json());
         self.names.iter().for_each(|n| text(n));
         for m in &self.meta {
             text(&m.path);
@@ -433,7 +454,9 @@ impl FeatureTable {
             text(m.gender.as_deref().unwrap_or(""));
             text(&m.emotion);
             text(&m.sample_rate.map_or(String::new(), |v| v.to_string()));
+            text(&m.start_s.map_or(String::new(), |v| format!("{v:?}")));
             text(&m.duration_s.map_or(String::new(), |v| format!("{v:?}")));
+            text(&m.copy.map_or(String::new(), |v| v.to_string()));
         }
         for v in &self.values {
             hash.update(v.to_le_bytes());

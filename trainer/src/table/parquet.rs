@@ -27,6 +27,7 @@ use super::{ColumnMap, FeatureSetTag, FeatureTable, MetaField, TableError};
 
 const KEY_FEATURE_SET: &str = "ser-edge.feature_set";
 const KEY_EXTRACTOR: &str = "ser-edge.extractor_version";
+const KEY_HEARING: &str = "ser-edge.hearing";
 const KEY_VERSION: &str = "ser-edge.version";
 /// The table's own hash: pages have no check sums, and a flipped bit in a number looks like a number.
 const KEY_SHA256: &str = "ser-edge.sha256";
@@ -71,8 +72,8 @@ fn write_to(table: &FeatureTable, file: impl io::Write + Send) -> Result<(), Par
                 (Physical::BYTE_ARRAY, Repetition::REQUIRED)
             }
             MetaField::Session | MetaField::Gender => (Physical::BYTE_ARRAY, Repetition::OPTIONAL),
-            MetaField::SampleRate => (Physical::INT32, Repetition::OPTIONAL),
-            MetaField::DurationS => (Physical::FLOAT, Repetition::OPTIONAL),
+            MetaField::SampleRate | MetaField::Copy => (Physical::INT32, Repetition::OPTIONAL),
+            MetaField::StartS | MetaField::DurationS => (Physical::FLOAT, Repetition::OPTIONAL),
         };
         let mut builder =
             Type::primitive_type_builder(field.name(), physical).with_repetition(repetition);
@@ -92,6 +93,7 @@ fn write_to(table: &FeatureTable, file: impl io::Write + Send) -> Result<(), Par
                 KEY_EXTRACTOR.to_owned(),
                 table.feature_set.extractor_version.clone(),
             ),
+            KeyValue::new(KEY_HEARING.to_owned(), table.feature_set.hearing_json()),
             KeyValue::new(KEY_VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             KeyValue::new(KEY_SHA256.to_owned(), table.sha256()),
         ]));
@@ -130,19 +132,18 @@ fn write_to(table: &FeatureTable, file: impl io::Write + Send) -> Result<(), Par
             MetaField::Gender => {
                 optional::<ByteArrayType, _>(&mut group, text(|m| m.gender.as_ref()))?
             }
-            MetaField::SampleRate => {
-                // Written as INT32: no recording has a rate above 2 GHz.
-                let rates = table
-                    .meta
-                    .iter()
-                    .map(|m| m.sample_rate.and_then(|r| i32::try_from(r).ok()));
-                optional::<Int32Type, _>(&mut group, rates.collect())?;
-            }
-            MetaField::DurationS => {
-                optional::<FloatType, _>(
-                    &mut group,
-                    table.meta.iter().map(|m| m.duration_s).collect(),
-                )?;
+            // Written as INT32: no recording has a rate above 2 GHz, nor so many copies.
+            MetaField::SampleRate => whole_numbers(&mut group, table, |m| m.sample_rate)?,
+            MetaField::Copy => whole_numbers(&mut group, table, |m| m.copy)?,
+            MetaField::StartS | MetaField::DurationS => {
+                let seconds = table.meta.iter().map(|m| {
+                    if field == MetaField::StartS {
+                        m.start_s
+                    } else {
+                        m.duration_s
+                    }
+                });
+                optional::<FloatType, _>(&mut group, seconds.collect())?;
             }
         }
     }
@@ -180,6 +181,15 @@ fn required<W: io::Write + Send>(
         .typed::<ByteArrayType>()
         .write_batch(&values, None, None)?;
     writer.close()
+}
+
+fn whole_numbers(
+    group: &mut SerializedRowGroupWriter<'_, impl io::Write + Send>,
+    table: &FeatureTable,
+    get: fn(&super::RowMeta) -> Option<u32>,
+) -> Result<(), ParquetError> {
+    let numbers = table.meta.iter().map(|m| i32::try_from(get(m)?).ok());
+    optional::<Int32Type, _>(group, numbers.collect())
 }
 
 fn optional<T: DataType<T = V>, V>(
@@ -227,7 +237,11 @@ fn read_columns(path: &Path, map: &ColumnMap) -> Result<PartialTable, TableError
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
     let metadata = reader.metadata().file_metadata();
     let pairs = metadata.key_value_metadata();
-    let (tag, sha256) = (tag_of(pairs), value_of(pairs, KEY_SHA256));
+    let tag = tag_of(pairs).map_err(|reason| TableError::Malformed {
+        path: path.to_owned(),
+        message: format!("its metadata does not say how recordings were heard: {reason}"),
+    })?;
+    let sha256 = value_of(pairs, KEY_SHA256);
     let schema = metadata.schema_descr();
     let columns: Vec<String> = schema.columns().iter().map(|c| c.path().string()).collect();
     if let Some(c) = schema.columns().iter().find(|c| c.max_rep_level() > 0) {
@@ -300,14 +314,18 @@ fn read_columns(path: &Path, map: &ColumnMap) -> Result<PartialTable, TableError
     })
 }
 
-fn tag_of(pairs: Option<&Vec<KeyValue>>) -> FeatureSetTag {
-    match value_of(pairs, KEY_FEATURE_SET) {
+fn tag_of(pairs: Option<&Vec<KeyValue>>) -> Result<FeatureSetTag, String> {
+    Ok(match value_of(pairs, KEY_FEATURE_SET) {
         Some(id) => FeatureSetTag {
             id,
             extractor_version: value_of(pairs, KEY_EXTRACTOR),
+            hearing: match value_of(pairs, KEY_HEARING) {
+                None => None,
+                Some(json) => Some(serde_json::from_str(&json).map_err(|e| e.to_string())?),
+            },
         },
         None => FeatureSetTag::custom(),
-    }
+    })
 }
 
 fn value_of(pairs: Option<&Vec<KeyValue>>, key: &str) -> Option<String> {

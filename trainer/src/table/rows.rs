@@ -18,7 +18,9 @@ pub struct PartialMeta {
     pub gender: Option<String>,
     pub emotion: Option<String>,
     pub sample_rate: Option<u32>,
+    pub start_s: Option<f32>,
     pub duration_s: Option<f32>,
+    pub copy: Option<u32>,
 }
 
 /// A table whose rows may lack a speaker or an emotion, as those of openSMILE do.
@@ -131,7 +133,9 @@ impl PartialTable {
                 gender: m.gender,
                 emotion: m.emotion.unwrap_or_default(),
                 sample_rate: m.sample_rate,
+                start_s: m.start_s,
                 duration_s: m.duration_s,
+                copy: m.copy,
             })
             .collect();
         let table = FeatureTable {
@@ -288,12 +292,17 @@ pub(super) fn set_meta(
         MetaField::Gender => meta.gender = text(),
         MetaField::Emotion => meta.emotion = text(),
         MetaField::SampleRate => meta.sample_rate = Some(cell.parse().map_err(|_| bad())?),
-        MetaField::DurationS => {
+        MetaField::Copy => meta.copy = Some(cell.parse().map_err(|_| bad())?),
+        MetaField::StartS | MetaField::DurationS => {
             let seconds: f32 = cell.parse().map_err(|_| bad())?;
             if !seconds.is_finite() || seconds < 0.0 {
                 return Err(bad());
             }
-            meta.duration_s = Some(seconds);
+            if field == MetaField::StartS {
+                meta.start_s = Some(seconds);
+            } else {
+                meta.duration_s = Some(seconds);
+            }
         }
     }
     Ok(())

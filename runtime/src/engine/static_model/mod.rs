@@ -206,7 +206,11 @@ impl<'a> StaticModel<'a> {
             return Err(field("sampling rate", "is outside the extractor's range"));
         }
         let name = core::str::from_utf8(&segmenter);
-        if !name.is_ok_and(|n| n.trim_end_matches('\0').chars().all(|c| c.is_ascii_graphic())) {
+        if !name.is_ok_and(|n| {
+            n.trim_end_matches('\0')
+                .chars()
+                .all(|c| c.is_ascii_graphic())
+        }) {
             return Err(field("segmenter", "is no name"));
         }
 

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use super::compute::{classify_seen, encode_seen};
 use super::format::{
-    ALIGNMENT, CRC_FROM, FORMAT_VERSION, HEADER_LEN, LAYER_HEADER_LEN, MAGIC, MAX_WIDTH, SEGMENTER_LEN,
-    row_stride,
+    ALIGNMENT, CRC_FROM, FORMAT_VERSION, HEADER_LEN, LAYER_HEADER_LEN, MAGIC, MAX_WIDTH,
+    SEGMENTER_LEN, row_stride,
 };
 use super::layer::activation_limit;
 use super::{Activation, AlignedBytes, Precision, StaticModel, StaticModelError};
