@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CliError;
-use crate::bundle::{Bundle, Manifest};
+use crate::bundle::{self, Bundle, Manifest};
 use crate::engine::static_model::{INT8_FILE, OwnedStaticEngine, Precision};
 use crate::footprint::{CODE_BYTES, Footprint, STACK_BYTES};
 use crate::normalise::NormaliserKind;
@@ -14,7 +14,7 @@ use crate::normalise::NormaliserKind;
 /// Print what a bundle says about itself.
 #[derive(Args)]
 pub(super) struct Info {
-    /// Folder of the bundle.
+    /// Folder of the bundle, or a folder that holds it as `bundle`.
     #[arg(short, long, value_name = "BUNDLE")]
     model: PathBuf,
     /// Print the whole manifest as JSON.
@@ -25,7 +25,7 @@ pub(super) struct Info {
 impl Info {
     /// Opens the bundle, with all checks, and prints.
     pub(super) fn run(&self, out: &mut impl Write) -> Result<(), CliError> {
-        let bundle = Bundle::open(&self.model)?;
+        let bundle = Bundle::open(bundle::find(&self.model))?;
         if self.json {
             serde_json::to_writer_pretty(&mut *out, &bundle.manifest)?;
             writeln!(out)?;
