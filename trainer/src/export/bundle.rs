@@ -329,6 +329,7 @@ mod tests {
         let tag = FeatureSetTag {
             id: "emobase2010".into(),
             extractor_version: Some(EXTRACTOR_VERSION.into()),
+            hearing: None,
         };
         let mut table = FeatureTable {
             feature_set: tag,
