@@ -223,7 +223,7 @@ fn assemble(
         normaliser: model.normaliser.clone(),
         sample_rates: outcome.sample_rates.clone(),
         audio: "Audio of another rate is resampled to the nearest of these rates before its features are computed \
-                (polyphase filter, 95 % of the narrower band). What the recording's own rate never held, such as the \
+                (polyphase filter, 92 % of the narrower band). What the recording's own rate never held, such as the \
                 band above 4 kHz of a telephone line, stays missing and costs accuracy."
             .into(),
         encoder: EncoderInfo {
