@@ -7,7 +7,7 @@ use ser_features::{
     Config, ConfigError, Extractor, FeatureGroups, Features, FinishError, PushError,
 };
 
-use crate::adapt::Adapt;
+use crate::adapt::{Adapt, utterance_weight};
 use crate::engine::{Engine, EngineError};
 use crate::pcm::in_blocks;
 use crate::prediction::{Outcome, argmax, softmax};
@@ -77,6 +77,9 @@ pub enum RecognizerError {
         temperature: f32,
     },
 }
+
+/// Seconds from one pitch frame to the next.
+const FRAME_S: f32 = 0.01;
 
 /// Floats of scratch memory that a recogniser with `engine` needs: the code and one probability a label.
 pub fn scratch_len(engine: &impl Engine) -> usize {
@@ -227,7 +230,9 @@ where
             return Err(too_small);
         };
         let learn = learn && !(quality.too_short || quality.silent || quality.unvoiced);
-        adapt.adapt(self.features.as_mut(), learn);
+        // Without a pitch nobody knows how much of it is voice: it counts as an ordinary utterance.
+        let weight = voiced.map_or(1.0, |frames| utterance_weight(frames as f32 * FRAME_S));
+        adapt.adapt(self.features.as_mut(), learn.then_some(weight));
         self.engine.encode(self.features.as_slice(), code)?;
         self.engine.classify(code, probabilities)?;
         softmax(probabilities, self.temperature);
