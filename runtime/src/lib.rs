@@ -103,6 +103,7 @@ pub mod quality;
 pub mod recognizer;
 pub mod resample;
 pub mod segment;
+pub mod voice;
 
 /// What [`recognizer`] is made with and may fail with, for programs that depend on this crate alone.
 pub use ser_features::{Config, ConfigError, FinishError, PushError};

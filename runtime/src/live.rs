@@ -22,7 +22,7 @@ use crate::pcm::in_blocks;
 use crate::prediction::Outcome;
 use crate::recognizer::{Recognizer, RecognizerError};
 use crate::resample::{self, ResampleError, Resampler};
-use crate::segment::{Activity, SegmentConfig, SegmentError, Segmenter, delay_len};
+use crate::segment::{Activity, SegmentConfig, SegmentError, Segmenter, Verdict, delay_len};
 
 /// What a live recogniser is to do.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -327,9 +327,9 @@ where
             }
             self.take(&block[..given], &mut on);
         }
-        if let Some((at, enough)) = self.segmenter.finish() {
+        if let Some((at, verdict)) = self.segmenter.finish() {
             self.feed(at, &mut on);
-            self.close(enough, &mut on);
+            self.close(verdict, &mut on);
         }
         if let Some(resampler) = &mut self.resampler {
             resampler.reset(&mut self.memory.as_mut()[self.delay_len..]);
@@ -412,9 +412,9 @@ where
                     self.feed(self.segmenter.position(), on);
                 }
                 Some(Activity::Speech { until }) => self.feed(until, on),
-                Some(Activity::End { at, enough }) => {
+                Some(Activity::End { at, verdict }) => {
                     self.feed(at, on);
-                    self.close(enough, on);
+                    self.close(verdict, on);
                 }
             }
         }
@@ -474,6 +474,7 @@ where
             self.utterance = Some(utterance);
             if full || utterance.len() == self.longest {
                 self.end(utterance, true, on);
+                self.segmenter.cut();
                 self.recognizer.reset();
                 // An extractor that takes nothing at all must not hold up the stream.
                 let next = if utterance.len() == 0 {
@@ -487,11 +488,11 @@ where
     }
 
     /// The utterance is over.
-    fn close(&mut self, enough: bool, on: &mut impl FnMut(Event<'_>)) {
+    fn close(&mut self, verdict: Verdict, on: &mut impl FnMut(Event<'_>)) {
         let Some(utterance) = self.utterance.take().filter(|u| u.announced) else {
             return;
         };
-        if enough {
+        if verdict == Verdict::Speech {
             self.end(utterance, false, on);
         } else {
             on(Event::Discarded {
