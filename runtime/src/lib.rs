@@ -110,6 +110,7 @@ pub mod resample;
 pub mod segment;
 #[cfg(feature = "std")]
 pub mod timeline;
+pub mod voice;
 
 /// What [`recognizer`] is made with and may fail with, for programs that depend on this crate alone.
 pub use ser_features::{Config, ConfigError, FinishError, PushError};
