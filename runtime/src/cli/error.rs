@@ -54,7 +54,7 @@ pub(super) enum CliError {
     Channel { k: u16, of: u16 },
     #[error("channel {channel}, chunk at sample {at}: {source}")]
     Live {
-        channel: u16,
+        channel: String,
         at: u64,
         source: LiveError,
     },

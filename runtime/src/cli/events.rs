@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::{Serialize, Serializer};
 
 use super::CliError;
-use crate::audio::{AudioWarning, Channels};
+use crate::audio::AudioWarning;
 use crate::bundle::Manifest;
 use crate::live::{Event, Span};
 use crate::prediction::{Outcome, Prediction, Reason};
@@ -93,16 +93,6 @@ pub(super) struct Place {
 /// A channel in JSON: its number, or `"mix"` for the mean of several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Name(pub(super) Option<u16>);
-
-impl Name {
-    /// Of signal `index` of those that `channels` chooses from `of`.
-    pub(super) fn new(channels: Channels, index: usize, of: u16) -> Self {
-        match of {
-            1 => Self(Some(0)),
-            _ => Self(channels.number(index)),
-        }
-    }
-}
 
 impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

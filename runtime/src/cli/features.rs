@@ -9,6 +9,8 @@ use clap::{Args, ValueEnum};
 use ser_features::{EXTRACTOR_VERSION, FeatureSet, feature_names};
 use serde::{Serialize, Serializer};
 
+use super::events::Name;
+use super::opened::Signal;
 use super::recording::each_block;
 use super::{CliError, InputArgs, complain, csv, note, parse_set};
 use crate::audio::{Channels, Pcm};
@@ -219,10 +221,8 @@ impl Features {
         }
         let span = row.extracted.span;
         let place = [span.start, span.end].map(|at| row.seconds(at).to_string());
-        let channel = self.names_channels().then(|| {
-            row.channel
-                .map_or_else(|| "mix".to_owned(), |c| c.to_string())
-        });
+        let channel = self.names_channels();
+        let channel = channel.then(|| Name(row.channel).to_string());
         let values = row.extracted.features.as_slice().iter();
         let fields = std::iter::once(row.file.to_owned())
             .chain(place)
@@ -237,12 +237,7 @@ impl Features {
     }
 
     /// The utterances of a recording, channel by channel; without any it is an error.
-    fn measure<'f>(
-        &self,
-        ear: &Ear,
-        path: &Path,
-        file: &'f str,
-    ) -> Result<Vec<Row<'f>>, CliError> {
+    fn measure<'f>(&self, ear: &Ear, path: &Path, file: &'f str) -> Result<Vec<Row<'f>>, CliError> {
         let mut reader = self.input.open(path)?;
         let (sample_rate, channels) = (reader.info().sample_rate, reader.info().channels);
         let failed = |source| CliError::Extract {
@@ -287,10 +282,7 @@ impl Features {
         }
         let mut rows = Vec::new();
         for (index, heard) in heard.iter().enumerate() {
-            let channel = match channels {
-                1 => Some(0),
-                _ => self.channel.number(index),
-            };
+            let channel = Signal::new(self.channel, index, channels).channel;
             rows.extend(heard.utterances.iter().cloned().map(|extracted| Row {
                 file,
                 channel,
@@ -312,7 +304,10 @@ impl Features {
 
 /// A table is CSV; what else a name might ask for is told where to be had.
 fn check_name(path: &Path) -> Result<(), CliError> {
-    let is = |name: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(name));
+    let is = |name: &str| {
+        path.extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case(name))
+    };
     let remedy = if is("csv") {
         return Ok(());
     } else if is("parquet") {

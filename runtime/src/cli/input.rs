@@ -149,7 +149,10 @@ impl Walk {
     }
 
     fn file(&mut self, path: PathBuf) {
-        let named = |name: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(name));
+        let named = |name: &str| {
+            path.extension()
+                .is_some_and(|e| e.eq_ignore_ascii_case(name))
+        };
         // What cannot be read but has the name is found, too: it is reported when its turn comes.
         if self.every_file || ["wav", "wave", "flac"].into_iter().any(named) {
             return self.found.push(path);

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::events::{Line, Name, Printer, print};
-use super::opened::{Opened, Shared, state_error};
+use super::opened::{Opened, Shared, Signal};
+use super::state::StateFile;
 use super::{CliError, ModelArgs, note};
 use crate::adapt::OwnedAdapter;
 use crate::audio::{AudioWarning, Channels};
@@ -84,15 +85,10 @@ impl LiveArgs {
     }
 }
 
-/// Seconds of audio after which changed statistics are written again; they are always written at the end.
-const SAVE_EVERY_S: u64 = 60;
-
 struct Channel<'e> {
     live: OwnedLiveRecognizer<Shared<'e>, Option<OwnedAdapter>>,
     printer: Printer<'e>,
-    state: Option<PathBuf>,
-    /// Weight of the statistics and position in the stream when they were last written.
-    saved: (f32, u64),
+    state: Option<StateFile>,
     /// Since the last heartbeat: the sum of the squares, and the samples.
     squares: f64,
     since: u64,
@@ -100,17 +96,10 @@ struct Channel<'e> {
 
 impl Channel<'_> {
     /// Writes the statistics if they changed, and if it is time or `now`.
-    fn save(&mut self, every: u64, now: bool) -> Result<(), CliError> {
-        let (Some(path), Some(adapter)) = (&self.state, self.live.adapt()) else {
-            return Ok(());
-        };
-        let at = self.live.position();
-        let changed = adapter.weight() != self.saved.0 || at < self.saved.1;
-        if changed && (now || at - self.saved.1 >= every) {
-            adapter.save_file(path).map_err(state_error(path))?;
-            self.saved = (adapter.weight(), at);
+    fn save(&mut self, now: bool) {
+        if let (Some(state), Some(adapter)) = (&mut self.state, self.live.adapt()) {
+            state.save(adapter, self.live.position(), now);
         }
-        Ok(())
     }
 
     /// Takes samples between two heartbeats and prints what happened.
@@ -131,6 +120,25 @@ impl Channel<'_> {
         let squares = samples.iter().map(|&v| f64::from(v) * f64::from(v));
         self.squares += squares.sum::<f64>();
         self.since += samples.len() as u64;
+        Ok(())
+    }
+
+    /// Takes samples, with a heartbeat after every `beat` samples of the stream; 0 for none.
+    fn hear(&mut self, samples: &[f32], beat: u64, out: &mut impl Write) -> Result<(), CliError> {
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let mut wanted = rest.len();
+            if beat > 0 {
+                let left = beat - self.live.position() % beat;
+                wanted = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
+            }
+            let (now, later) = rest.split_at(wanted);
+            rest = later;
+            self.push(now, out)?;
+            if beat > 0 && self.live.position().is_multiple_of(beat) {
+                self.beat(out)?;
+            }
+        }
         Ok(())
     }
 
@@ -155,14 +163,14 @@ impl Channel<'_> {
 /// A recogniser for each chosen channel of a stream.
 pub(super) struct Session<'e> {
     channels: Vec<Channel<'e>>,
-    chosen: Channels,
     rate: u32,
-    of: u16,
     /// Samples between heartbeats; 0 for none.
     beat: u64,
     fail_without_speech: bool,
-    /// The chosen signals of interleaved samples.
-    signals: Vec<Vec<f32>>,
+    warnings: Vec<AudioWarning>,
+    /// Which channels of how many.
+    #[cfg(any(feature = "listen", all(test, feature = "capture")))]
+    chosen: (Channels, u16),
 }
 
 impl<'e> Session<'e> {
@@ -180,25 +188,23 @@ impl<'e> Session<'e> {
         }
         let config = args.config(&opened.manifest)?;
         let channels = (0..args.channel.signals(of)).map(|index| {
-            let channel = Name::new(args.channel, index, of);
+            let signal = Signal::new(args.channel, index, of);
             let (adapter, state) = if args.adapt {
-                let (adapter, state) = opened.adapter(args.state.as_deref(), channel.0)?;
+                let (adapter, state) = opened.adapter(args.state.as_deref(), signal, of, rate)?;
                 (Some(adapter), state)
             } else {
                 (None, None)
             };
-            let weight = adapter.as_ref().map_or(0.0, OwnedAdapter::weight);
             Ok(Channel {
                 live: opened.live(rate, config, args.abstain, adapter)?,
                 printer: Printer {
-                    channel,
+                    channel: Name(signal.channel),
                     sample_rate: rate,
                     manifest: &opened.manifest,
                     utterances: 0,
                     speech: 0,
                 },
                 state,
-                saved: (weight, 0),
                 squares: 0.0,
                 since: 0,
             })
@@ -210,72 +216,61 @@ impl<'e> Session<'e> {
         let beat = args.heartbeat.unwrap_or(0.0) * f64::from(rate);
         Ok(Self {
             channels,
-            chosen: args.channel,
             rate,
-            of,
             beat: beat as u64,
             fail_without_speech: args.fail_without_speech,
-            signals: Vec::new(),
+            warnings: Vec::new(),
+            #[cfg(any(feature = "listen", all(test, feature = "capture")))]
+            chosen: (args.channel, of),
         })
     }
 
     /// Takes interleaved samples of whole frames and prints what happened.
-    pub(super) fn push_interleaved(
+    #[cfg(any(feature = "listen", all(test, feature = "capture")))]
+    pub(super) fn push(
         &mut self,
-        samples: &[f32],
+        samples: impl Iterator<Item = f32>,
         out: &mut impl Write,
     ) -> Result<(), CliError> {
-        let mut signals = std::mem::take(&mut self.signals);
-        self.chosen.split(samples, self.of, &mut signals);
-        let pushed = self.push(&signals, out);
-        self.signals = signals;
-        pushed
+        let (samples, mut signals) = (Vec::from_iter(samples), Vec::new());
+        let (chosen, of) = self.chosen;
+        chosen.split(&samples, of, &mut signals);
+        self.push_signals(&signals, out)
     }
 
-    /// Takes samples of every chosen channel and prints what happened.
-    pub(super) fn push(
+    /// Takes samples of every chosen channel and prints what happened. What was learnt until then is
+    /// saved, too, where that goes wrong.
+    pub(super) fn push_signals(
         &mut self,
         signals: &[Vec<f32>],
         out: &mut impl Write,
     ) -> Result<(), CliError> {
-        for (channel, samples) in self.channels.iter_mut().zip(signals) {
-            let mut rest = samples.as_slice();
-            while !rest.is_empty() {
-                let mut wanted = rest.len();
-                if self.beat > 0 {
-                    let left = self.beat - channel.live.position() % self.beat;
-                    wanted = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
-                }
-                let (now, later) = rest.split_at(wanted);
-                rest = later;
-                channel.push(now, out)?;
-                if self.beat > 0 && channel.live.position() % self.beat == 0 {
-                    channel.beat(out)?;
-                }
-            }
-            channel.save(SAVE_EVERY_S * u64::from(self.rate), false)?;
+        let mut each = self.channels.iter_mut().zip(signals);
+        let done = each.try_for_each(|(channel, samples)| channel.hear(samples, self.beat, out));
+        for channel in &mut self.channels {
+            channel.save(done.is_err());
         }
-        Ok(())
+        done
+    }
+
+    /// What was odd about the input, to be said at the end.
+    pub(super) fn warned(&mut self, warnings: Vec<AudioWarning>) {
+        self.warnings = warnings;
     }
 
     /// Ends the utterances that are going on, and says how much was heard and why it ends.
-    pub(super) fn finish(
-        &mut self,
-        reason: &str,
-        warnings: &[AudioWarning],
-        out: &mut impl Write,
-    ) -> Result<(), CliError> {
+    pub(super) fn finish(&mut self, reason: &str, out: &mut impl Write) -> Result<(), CliError> {
+        let mut printed = Ok(());
         for channel in &mut self.channels {
-            let mut printed = Ok(());
             let printer = &mut channel.printer;
             channel.live.finish(|event| {
                 if printed.is_ok() {
                     printed = printer.print(event, out);
                 }
             });
-            printed?;
-            channel.save(0, true)?;
+            channel.save(true);
         }
+        printed?;
         let samples = self.channels.first().map_or(0, |c| c.live.position());
         let seconds = |samples: u64| samples as f64 / f64::from(self.rate);
         let speech = self.channels.iter().map(|c| c.printer.speech).sum();
@@ -288,7 +283,7 @@ impl<'e> Session<'e> {
             speech_s: seconds(speech),
             no_speech: utterances == 0,
             reason,
-            warnings,
+            warnings: &self.warnings,
         };
         print(&line, out)
     }

@@ -3,15 +3,19 @@
 mod bench;
 mod csv;
 mod error;
+mod events;
 mod features;
 mod info;
 mod input;
 #[cfg(feature = "listen")]
 mod listen;
 mod live;
+mod opened;
 mod predict;
 mod recording;
 mod report;
+mod signal;
+mod state;
 mod stream;
 
 use std::io::{self, Write};

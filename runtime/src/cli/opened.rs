@@ -1,13 +1,14 @@
 //! An open model whose engine the recognisers of all channels share.
 
 use std::cell::RefCell;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ser_features::{Config, FeatureSet};
 
+use super::state::StateFile;
 use super::{CliError, ModelArgs};
 use crate::adapt::{Adapt, AdaptConfig, OwnedAdapter};
+use crate::audio::Channels;
 use crate::bundle::Manifest;
 use crate::engine::{Engine, SharedEngine};
 use crate::live::{LiveConfig, OwnedLiveRecognizer};
@@ -33,6 +34,13 @@ impl Opened {
             set,
             engine: RefCell::new(engine),
         })
+    }
+
+    /// Sampling rate, in Hz, of what the model was trained on, where that is known.
+    pub(super) fn rate(&self) -> Option<u32> {
+        let hearing = self.manifest.hearing.as_ref();
+        let native = || self.manifest.sample_rates.first().copied();
+        hearing.and_then(|h| h.sample_rate).or_else(native)
     }
 
     /// How logits become a label, with another least probability than the bundle's if one is given.
@@ -92,40 +100,47 @@ impl Opened {
         Ok(TimelineRecognizer::new(live, rate, labels, decision))
     }
 
-    /// What adapts to the voice of `channel` (`None` for the mean of all), with what was kept
-    /// beside `state`, and the file where that is.
+    /// What adapts to the voice of one signal of a stream of `of` channels at `rate` Hz, with what
+    /// is kept beside `state`, and the file where that is.
     pub(super) fn adapter(
         &self,
         state: Option<&Path>,
-        channel: Option<u16>,
-    ) -> Result<(OwnedAdapter, Option<PathBuf>), CliError> {
+        signal: Signal,
+        of: u16,
+        rate: u32,
+    ) -> Result<(OwnedAdapter, Option<StateFile>), CliError> {
         let mut adapter = OwnedAdapter::owned(&self.manifest.normaliser, AdaptConfig::default())?;
-        let state = state.map(|path| match channel {
-            None | Some(0) => path.to_owned(),
-            Some(channel) => {
-                let mut name = path.as_os_str().to_owned();
-                name.push(format!(".{channel}"));
-                PathBuf::from(name)
-            }
-        });
-        if let Some(path) = &state {
-            match adapter.load_file(path) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                other => other.map_err(state_error(path))?,
-            }
-        }
-        Ok((adapter, state))
+        let Some(path) = state else {
+            return Ok((adapter, None));
+        };
+        let alone = matches!(signal.chosen, Channels::One(_));
+        let file = match signal.channel {
+            Some(channel) => StateFile::open(path, channel, of, alone, rate, &mut adapter),
+            // The mean of all channels is one stream.
+            None => StateFile::open(path, 0, 1, false, rate, &mut adapter),
+        }?;
+        Ok((adapter, Some(file)))
+    }
+}
+
+/// A signal of a recording or stream, and how it was chosen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Signal {
+    pub(super) chosen: Channels,
+    /// The channel, counted from 0; `None` for the mean of several.
+    pub(super) channel: Option<u16>,
+}
+
+impl Signal {
+    /// Signal `index` of those that `chosen` takes of `of` channels.
+    pub(super) fn new(chosen: Channels, index: usize, of: u16) -> Self {
+        let channel = match of {
+            1 => Some(0),
+            _ => chosen.number(index),
+        };
+        Self { chosen, channel }
     }
 }
 
 /// The engine as the recognisers of all channels see it.
 pub(super) type Shared<'e> = SharedEngine<'e, Box<dyn Engine + Send>>;
-
-/// The error for a file of statistics.
-pub(super) fn state_error(path: &Path) -> impl Fn(io::Error) -> CliError {
-    let file = path.display().to_string();
-    move |source| CliError::State {
-        file: file.clone(),
-        source,
-    }
-}

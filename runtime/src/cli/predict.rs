@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::live::Opened;
+use super::opened::Opened;
 use super::recording::{Adapters, Listener};
 use super::report::{Format, Report};
 use super::{CliError, InputArgs, ModelArgs, complain, note};
@@ -93,7 +93,7 @@ impl Predict {
                 }
             }
         }
-        adapters.save()?;
+        adapters.save();
         let total = files.len();
         if failed > 0 {
             Err(CliError::Files {

@@ -1,11 +1,12 @@
 //! One recording after the other: read block by block, each chosen channel recognised by itself.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::live::{Opened, state_error};
+use super::opened::{Opened, Signal};
+use super::state::StateFile;
 use super::{CliError, InputArgs};
 use crate::adapt::OwnedAdapter;
-use crate::audio::{AudioError, AudioReader, AudioWarning, Channels};
+use crate::audio::{AudioError, AudioInfo, AudioReader, AudioWarning, Channels};
 use crate::model::ModelError;
 use crate::prediction::Prediction;
 use crate::resample::resample;
@@ -68,11 +69,6 @@ impl Listener<'_> {
         let mut reader = input.open(path)?;
         let info = reader.info();
         let (sample_rate, channels) = (info.sample_rate, info.channels);
-        let signals = self.channels.signals(channels);
-        let numbers = (0..signals).map(|index| match channels {
-            1 => Some(0),
-            _ => self.channels.number(index),
-        });
         let answers = if self.whole {
             self.hear_whole(&mut reader, adapters)
         } else {
@@ -88,10 +84,11 @@ impl Listener<'_> {
         Ok(Heard {
             sample_rate,
             channels,
-            answers: numbers
-                .zip(answers)
-                .map(|(channel, (summary, timeline))| Answer {
-                    channel,
+            answers: answers
+                .into_iter()
+                .enumerate()
+                .map(|(index, (summary, timeline))| Answer {
+                    channel: Signal::new(self.channels, index, channels).channel,
                     summary,
                     timeline,
                 })
@@ -106,9 +103,8 @@ impl Listener<'_> {
         adapters: &mut Adapters<'_>,
     ) -> Result<Vec<(Prediction, Option<Timeline>)>, CliError> {
         let rate = reader.info().sample_rate;
-        let signals = self.channels.signals(reader.info().channels);
         let mut recordings = adapters
-            .of(self.channels, signals)?
+            .of(self.channels, reader.info())?
             .into_iter()
             .map(|adapter| self.opened.recording(rate, self.abstain, adapter))
             .collect::<Result<Vec<_>, _>>()?;
@@ -142,7 +138,7 @@ impl Listener<'_> {
         })?;
         let labels = &self.opened.manifest.labels;
         let model_rate = self.opened.manifest.model_rate(rate);
-        let adapters = adapters.of(self.channels, signals)?;
+        let adapters = adapters.of(self.channels, reader.info())?;
         whole
             .into_iter()
             .zip(adapters)
@@ -188,7 +184,7 @@ pub(super) struct Adapters<'o> {
     opened: &'o Opened,
     wanted: bool,
     state: Option<&'o Path>,
-    adapters: Vec<(OwnedAdapter, Option<PathBuf>)>,
+    adapters: Vec<(OwnedAdapter, Option<StateFile>)>,
 }
 
 impl<'o> Adapters<'o> {
@@ -202,18 +198,20 @@ impl<'o> Adapters<'o> {
         }
     }
 
-    /// Those of the signals of a recording, in order.
+    /// Those of the chosen signals of a recording, in order.
     fn of(
         &mut self,
-        channels: Channels,
-        signals: usize,
+        chosen: Channels,
+        info: &AudioInfo,
     ) -> Result<Vec<Option<&mut OwnedAdapter>>, CliError> {
+        let signals = chosen.signals(info.channels);
         if !self.wanted {
             return Ok((0..signals).map(|_| None).collect());
         }
-        while self.adapters.len() < signals {
-            let number = channels.number(self.adapters.len());
-            let made = self.opened.adapter(self.state, number)?;
+        for index in self.adapters.len()..signals {
+            let signal = Signal::new(chosen, index, info.channels);
+            let (of, rate) = (info.channels, info.sample_rate);
+            let made = self.opened.adapter(self.state, signal, of, rate)?;
             self.adapters.push(made);
         }
         let first = self.adapters.iter_mut().take(signals);
@@ -221,12 +219,11 @@ impl<'o> Adapters<'o> {
     }
 
     /// Writes what was learnt.
-    pub(super) fn save(&self) -> Result<(), CliError> {
-        for (adapter, path) in &self.adapters {
-            if let Some(path) = path {
-                adapter.save_file(path).map_err(state_error(path))?;
+    pub(super) fn save(&mut self) {
+        for (adapter, state) in &mut self.adapters {
+            if let Some(state) = state {
+                state.save(adapter, 0, true);
             }
         }
-        Ok(())
     }
 }

@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use clap::ValueEnum;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::events::{Name, in_words};
 use super::recording::{Answer, Heard};
 use super::{CliError, csv};
 use crate::audio::AudioWarning;
@@ -151,9 +152,7 @@ impl<'m> Report<'m> {
         let warnings: Vec<String> = heard.warnings.iter().map(ToString::to_string).collect();
         let mut fields = vec![
             file.to_owned(),
-            answer
-                .channel
-                .map_or_else(|| "mix".to_owned(), |c| c.to_string()),
+            Name(answer.channel).to_string(),
             heard.channels.to_string(),
             heard.sample_rate.to_string(),
             summary.label.clone().unwrap_or_default(),
@@ -288,8 +287,7 @@ struct Line<'a> {
     file: &'a str,
     #[serde(flatten)]
     prediction: &'a Prediction,
-    #[serde(serialize_with = "channel_name")]
-    channel: Option<u16>,
+    channel: Name,
     channels: u16,
     sample_rate: u32,
     /// Absent where the recording was taken whole.
@@ -341,7 +339,7 @@ impl<'a> Line<'a> {
         Self {
             file,
             prediction: &answer.summary,
-            channel: answer.channel,
+            channel: Name(answer.channel),
             channels: heard.channels,
             sample_rate: heard.sample_rate,
             speech: timeline.map(Speech::of),
@@ -372,19 +370,4 @@ impl Speech {
             spans: timeline.speech().map(place).collect(),
         }
     }
-}
-
-/// The number of a channel, or `"mix"` for the mean of several.
-fn channel_name<S: Serializer>(channel: &Option<u16>, serializer: S) -> Result<S::Ok, S::Error> {
-    match channel {
-        Some(channel) => serializer.serialize_u16(*channel),
-        None => serializer.serialize_str("mix"),
-    }
-}
-
-fn in_words<S: Serializer>(
-    warnings: &&[AudioWarning],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(warnings.iter().map(ToString::to_string))
 }

@@ -10,9 +10,10 @@ use clap::Args;
 use super::input::{STANDARD_INPUT, open_file};
 use super::live::{LiveArgs, Session};
 use super::opened::Opened;
+use super::signal::on_signal;
 use super::{CliError, warn};
 use crate::audio::{
-    AudioError, AudioReader, AudioWarning, Channels, Explicit, RawFormat, ReadOptions,
+    AudioError, AudioInfo, AudioReader, AudioWarning, Channels, Explicit, RawFormat, ReadOptions,
 };
 use crate::hearing::DEFAULT_RATE;
 use crate::pcm::RawEncoding;
@@ -46,16 +47,15 @@ pub(super) struct Stream {
     file: Option<PathBuf>,
 }
 
+/// What [`AudioInfo::container`] says of input without a header.
+const HEADERLESS: &str = "headerless PCM";
+
 /// Blocks that may wait: reading stops while the model is busy, and the pipe fills up.
 const WAITING: usize = 4;
 
 enum Message {
     /// The input can be read.
-    Opened {
-        rate: u32,
-        channels: u16,
-        headerless: bool,
-    },
+    Opened(AudioInfo),
     /// The next samples of each chosen channel.
     Samples(Vec<Vec<f32>>),
     End(Vec<AudioWarning>),
@@ -67,63 +67,77 @@ impl Stream {
     /// Prints events until the input ends or a signal comes. Whatever was heard until then is still recognised.
     pub(super) fn run(&self, out: &mut impl Write) -> Result<(), CliError> {
         let opened = Opened::new(&self.live.model)?;
-        let known = self.rate.or_else(|| opened.manifest.heard_rate());
+        let known = self.rate.or_else(|| opened.rate());
         let raw = RawFormat {
             encoding: self.encoding.unwrap_or(RawEncoding::S16le),
             sample_rate: known.unwrap_or(DEFAULT_RATE),
             channels: self.channels.unwrap_or(1),
         };
         let messages = self.read_in_background(raw)?;
-        let (first, ended) = match messages.recv() {
-            Ok(Message::Opened {
-                headerless: true, ..
-            }) if known.is_none() => return Err(CliError::Rate),
-            Ok(Message::Opened { rate, channels, .. }) => ((rate, channels), None),
+        let (mut rate, mut channels) = (raw.sample_rate, raw.channels);
+        let ended = match messages.recv() {
+            Ok(Message::Opened(info)) => {
+                (rate, channels) = (info.sample_rate, info.channels);
+                if info.container == HEADERLESS {
+                    self.check_headerless(known)?;
+                }
+                None
+            }
+            Ok(Message::Signal) => Some("signal"),
             // What ends at once was a stream all the same.
-            Ok(Message::Failed(AudioError::Empty { .. })) | Err(_) => {
-                ((raw.sample_rate, raw.channels), Some("end of input"))
-            }
-            Ok(Message::Signal) => ((raw.sample_rate, raw.channels), Some("signal")),
+            Ok(Message::Failed(AudioError::Empty { .. })) | Err(_) => Some("end of input"),
             Ok(Message::Failed(error)) => return Err(error.into()),
-            Ok(Message::Samples(_) | Message::End(_)) => {
-                ((raw.sample_rate, raw.channels), Some("end of input"))
-            }
+            // They come behind `Opened`.
+            Ok(Message::Samples(_) | Message::End(_)) => Some("end of input"),
         };
-        let mut session = Session::new(&opened, &self.live, first.0, first.1)?;
-        if let Some(reason) = ended {
-            session.finish(reason, &[], out)?;
-            return session.verdict();
-        }
+        let mut session = Session::new(&opened, &self.live, rate, channels)?;
+        let reason = match ended {
+            Some(reason) => reason,
+            None => self.hear(&messages, &mut session, out)?,
+        };
+        session.finish(reason, out)?;
+        session.verdict()
+    }
+
+    /// Recognises what is read, and returns why there is no more.
+    fn hear(
+        &self,
+        messages: &Receiver<Message>,
+        session: &mut Session<'_>,
+        out: &mut impl Write,
+    ) -> Result<&'static str, CliError> {
         loop {
             match messages.recv() {
-                Ok(Message::Samples(signals)) => session.push(&signals, out)?,
+                Ok(Message::Samples(signals)) => session.push_signals(&signals, out)?,
                 Ok(Message::End(warnings)) => {
                     for warning in &warnings {
                         warn(&format!("{}: {warning}", self.name()));
                     }
-                    session.finish("end of input", &warnings, out)?;
-                    break;
+                    session.warned(warnings);
+                    return Ok("end of input");
                 }
-                Ok(Message::Signal) => {
-                    session.finish("signal", &[], out)?;
-                    break;
-                }
+                Ok(Message::Signal) => return Ok("signal"),
                 Ok(Message::Failed(error)) => {
                     let reason = match error {
                         AudioError::NonFinite { .. } => "bad sample",
                         _ => "input failed",
                     };
-                    session.finish(reason, &[], out)?;
+                    session.finish(reason, out)?;
                     return Err(error.into());
                 }
-                Ok(Message::Opened { .. }) => {}
-                Err(_) => {
-                    session.finish("end of input", &[], out)?;
-                    break;
-                }
+                Ok(Message::Opened(_)) => {}
+                Err(_) => return Ok("end of input"),
             }
         }
-        session.verdict()
+    }
+
+    /// Input without a header is what it is said to be: its rate must be known, and of a file it
+    /// must be said at all.
+    fn check_headerless(&self, known: Option<u32>) -> Result<(), CliError> {
+        if self.path().is_some() && self.encoding.is_none() && self.rate.is_none() {
+            return Err(CliError::NoHeader { file: self.name() });
+        }
+        known.map(|_| ()).ok_or(CliError::Rate)
     }
 
     /// The file, if it is none of standard input's names.
@@ -149,8 +163,9 @@ impl Stream {
         let (channels, strict) = (self.live.channel, self.strict);
         std::thread::spawn(move || {
             let reader = match path {
-                Some(path) => open_file(&path)
-                    .and_then(|file| AudioReader::detect(file, raw, given, &name)),
+                Some(path) => {
+                    open_file(&path).and_then(|file| AudioReader::detect(file, raw, given, &name))
+                }
                 None => AudioReader::detect(io::stdin(), raw, given, &name),
             };
             let reader = reader.and_then(|r| r.with_options(ReadOptions { strict }));
@@ -173,13 +188,7 @@ fn send_all(
     channels: Channels,
     sender: &SyncSender<Message>,
 ) -> Result<(), AudioError> {
-    let info = reader.info();
-    let opened = Message::Opened {
-        rate: info.sample_rate,
-        channels: info.channels,
-        headerless: info.container == "headerless PCM",
-    };
-    if sender.send(opened).is_err() {
+    if sender.send(Message::Opened(reader.info().clone())).is_err() {
         return Ok(());
     }
     let mut signals = Vec::new();
@@ -192,18 +201,4 @@ fn send_all(
     // As above.
     let _ = sender.send(Message::End(reader.warnings().to_vec()));
     Ok(())
-}
-
-/// Sends a message on SIGINT, SIGTERM and SIGHUP.
-pub(super) fn on_signal<T: Send + 'static>(
-    sender: SyncSender<T>,
-    message: impl Fn() -> T + Send + 'static,
-) -> Result<(), CliError> {
-    ctrlc::set_handler(move || {
-        // Nobody receives any more: the program is ending already.
-        let _ = sender.send(message());
-    })
-    .map_err(|source| CliError::Signals {
-        message: source.to_string(),
-    })
 }

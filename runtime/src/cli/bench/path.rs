@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::streams::Content;
 use super::{Origin, Times};
-use crate::cli::live::Opened;
+use crate::cli::opened::Opened;
 use crate::cli::{CliError, InputArgs, ModelArgs};
 use crate::live::{Event, LiveConfig};
 
