@@ -1,14 +1,15 @@
 //! What `stream` and `listen` share: a recogniser a channel, and a JSON line an event.
 
 use std::cell::RefCell;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
 use ser_features::{Config, FeatureSet};
 use serde::Serialize;
 
+use super::state::StateFile;
 use super::{CliError, ModelArgs};
 use crate::adapt::{AdaptConfig, OwnedAdapter};
 use crate::bundle::Manifest;
@@ -33,7 +34,7 @@ pub(super) struct LiveArgs {
     /// Move the normaliser from the training corpus to the channel's own statistics as utterances accumulate.
     #[arg(long)]
     adapt: bool,
-    /// Where those statistics are kept from one run to the next; several channels add `.K`.
+    /// Where those statistics are kept from one run to the next; channel K of several is kept in FILE.K.
     #[arg(long, value_name = "FILE", requires = "adapt")]
     state: Option<PathBuf>,
     /// Give no label where its probability is below P (0 to 1).
@@ -112,9 +113,6 @@ struct Place {
     span: Span,
 }
 
-/// Seconds of audio after which changed statistics are written again; they are always written at the end.
-const SAVE_EVERY_S: u64 = 60;
-
 /// An open model.
 pub(super) struct Opened {
     pub(super) manifest: Manifest,
@@ -177,32 +175,22 @@ pub(super) type Shared<'e> = SharedEngine<'e, Box<dyn Engine + Send>>;
 struct Channel<'e> {
     index: u16,
     live: OwnedLiveRecognizer<Shared<'e>, Option<OwnedAdapter>>,
-    state: Option<PathBuf>,
-    /// Weight of the statistics and position in the stream when they were last written.
-    saved: (f32, u64),
+    state: Option<StateFile>,
     samples: Vec<f32>,
 }
 
 impl Channel<'_> {
     /// Writes the statistics if they changed, and if it is time or `now`.
-    fn save(&mut self, every: u64, now: bool) -> Result<(), CliError> {
-        let (Some(path), Some(adapter)) = (&self.state, self.live.adapt()) else {
-            return Ok(());
-        };
-        let at = self.live.position();
-        let changed = adapter.weight() != self.saved.0 || at < self.saved.1;
-        if changed && (now || at - self.saved.1 >= every) {
-            adapter.save_file(path).map_err(state_error(path))?;
-            self.saved = (adapter.weight(), at);
+    fn save(&mut self, now: bool) {
+        if let (Some(state), Some(adapter)) = (&mut self.state, self.live.adapt()) {
+            state.save(adapter, self.live.position(), now);
         }
-        Ok(())
     }
 }
 
 /// A recogniser for each chosen channel of a stream.
 pub(super) struct Session<'e> {
     channels: Vec<Channel<'e>>,
-    rate: u32,
     of: u16,
     abstain: f32,
     manifest: &'e Manifest,
@@ -230,7 +218,7 @@ impl<'e> Session<'e> {
             max_utterance_ms: args.max_utterance_ms,
             update_ms: args.update_ms,
         };
-        let several = chosen.len() > 1;
+        let alone = matches!(args.channel, Choice::One(_));
         let channels = chosen.map(|index| {
             let mut adapter = None;
             if args.adapt {
@@ -239,39 +227,42 @@ impl<'e> Session<'e> {
                     AdaptConfig::default(),
                 )?);
             }
-            let state = args.state.as_deref().map(|path| {
-                let mut name = path.as_os_str().to_owned();
-                if several {
-                    name.push(format!(".{index}"));
+            let state = match (&args.state, &mut adapter) {
+                (Some(path), Some(adapter)) => {
+                    Some(StateFile::open(path, index, of, alone, rate, adapter)?)
                 }
-                PathBuf::from(name)
-            });
-            if let (Some(path), Some(adapter)) = (&state, &mut adapter) {
-                match adapter.load_file(path) {
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                    other => other.map_err(state_error(path))?,
-                }
-            }
-            let weight = adapter.as_ref().map_or(0.0, OwnedAdapter::weight);
+                _ => None,
+            };
             Ok(Channel {
                 index,
                 live: opened.live(rate, config, adapter)?,
                 state,
-                saved: (weight, 0),
                 samples: Vec::new(),
             })
         });
         Ok(Self {
             channels: channels.collect::<Result<_, CliError>>()?,
-            rate,
             of,
             abstain: args.abstain.unwrap_or(0.0),
             manifest: &opened.manifest,
         })
     }
 
-    /// Takes interleaved samples of whole frames and prints what happened.
+    /// Takes interleaved samples of whole frames and prints what happened. What was learnt until then is
+    /// saved, too, where that goes wrong.
     pub(super) fn push(
+        &mut self,
+        samples: impl Iterator<Item = f32> + Clone,
+        out: &mut impl Write,
+    ) -> Result<(), CliError> {
+        let done = self.push_to_each(samples, out);
+        for channel in &mut self.channels {
+            channel.save(done.is_err());
+        }
+        done
+    }
+
+    fn push_to_each(
         &mut self,
         samples: impl Iterator<Item = f32> + Clone,
         out: &mut impl Write,
@@ -297,28 +288,27 @@ impl<'e> Session<'e> {
                 at,
                 source,
             })?;
-            channel.save(SAVE_EVERY_S * u64::from(self.rate), false)?;
         }
         Ok(())
     }
 
     /// Ends the utterances that are going on.
     pub(super) fn finish(&mut self, reason: &str, out: &mut impl Write) -> Result<(), CliError> {
+        let mut printed = Ok(());
         for channel in &mut self.channels {
             let printer = Printer {
                 channel: channel.index,
                 abstain: self.abstain,
                 manifest: self.manifest,
             };
-            let mut printed = Ok(());
             channel.live.finish(|event| {
                 if printed.is_ok() {
                     printed = printer.print(event, out);
                 }
             });
-            printed?;
-            channel.save(0, true)?;
+            channel.save(true);
         }
+        printed?;
         let samples = self.channels.first().map_or(0, |c| c.live.position());
         print(&Line::EndOfStream { samples, reason }, out)
     }
@@ -368,12 +358,4 @@ fn print(line: &Line<'_>, out: &mut impl Write) -> Result<(), CliError> {
     serde_json::to_writer(&mut *out, line)?;
     writeln!(out)?;
     Ok(out.flush()?)
-}
-
-fn state_error(path: &Path) -> impl Fn(io::Error) -> CliError {
-    let file = path.display().to_string();
-    move |source| CliError::State {
-        file: file.clone(),
-        source,
-    }
 }

@@ -2,11 +2,15 @@
 
 mod bench;
 mod features;
+#[cfg(any(feature = "listen", all(test, feature = "capture")))]
+mod hear;
 mod info;
 #[cfg(feature = "listen")]
 mod listen;
 mod live;
 mod predict;
+mod signal;
+mod state;
 mod stream;
 
 use std::io::{self, Write};
@@ -95,7 +99,7 @@ enum CliError {
     Adapt(#[from] AdaptError),
     #[error("cannot be told of signals: {message}")]
     Signals { message: String },
-    #[cfg(feature = "listen")]
+    #[cfg(any(feature = "listen", all(test, feature = "capture")))]
     #[error("microphone: {0}")]
     Microphone(String),
     #[error("standard output: {0}")]
@@ -147,6 +151,11 @@ pub fn main() -> ExitCode {
 /// Says what is wrong on standard error; where that is closed too, nobody can be told.
 fn complain(error: &dyn std::error::Error) {
     let _ = writeln!(io::stderr(), "error: {error}");
+}
+
+/// Says what went wrong where the program goes on.
+fn warn(message: &str) {
+    let _ = writeln!(io::stderr(), "warning: {message}");
 }
 
 /// A number from 0 to 1.

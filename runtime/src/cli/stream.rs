@@ -1,12 +1,13 @@
 //! `ser-run stream`.
 
 use std::io::{self, Read, Write};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use clap::Args;
 
 use super::CliError;
 use super::live::{LiveArgs, Opened, Session};
+use super::signal::on_signal;
 use crate::pcm::RawEncoding;
 
 /// Recognise a live stream from standard input.
@@ -100,18 +101,4 @@ fn read_in_background() -> Result<Receiver<Message>, CliError> {
         }
     });
     Ok(receiver)
-}
-
-/// Sends a message on SIGINT, SIGTERM and SIGHUP.
-pub(super) fn on_signal<T: Send + 'static>(
-    sender: SyncSender<T>,
-    message: impl Fn() -> T + Send + 'static,
-) -> Result<(), CliError> {
-    ctrlc::set_handler(move || {
-        // Nobody receives any more: the program is ending already.
-        let _ = sender.send(message());
-    })
-    .map_err(|source| CliError::Signals {
-        message: source.to_string(),
-    })
 }
