@@ -1,4 +1,5 @@
-//! What the live path asks of the heap: nothing after start-up, and with tract the same amount for every utterance.
+//! What the live path asks of the heap: nothing after start-up, from the callback of a sound card
+//! on, and with tract the same amount for every utterance.
 #![allow(
     unsafe_code,
     reason = "a global allocator that counts is unsafe by its trait"
@@ -13,6 +14,7 @@ use common::stream::stream;
 use common::tiny::Tiny;
 use ser_features::{FEATURE_COUNT, FeatureSet};
 use ser_runtime::adapt::{AdaptConfig, OwnedAdapter};
+use ser_runtime::capture::{Taken, capture};
 use ser_runtime::engine::static_model::OwnedStaticEngine;
 use ser_runtime::live::{Event, LiveConfig, OwnedLiveRecognizer};
 use ser_runtime::model::{EngineKind, Model};
@@ -62,7 +64,8 @@ fn engine() -> OwnedStaticEngine {
     OwnedStaticEngine::from_bytes(&std::fs::read(file).unwrap()).unwrap()
 }
 
-/// Hears `hours` of audio with the static engine; returns allocations, utterances and bytes that are held more than before.
+/// Hears `hours` of audio with the static engine; returns allocations, utterances and bytes that
+/// are held more than before.
 fn hear(rate: u32, hours: f32) -> (u64, u64, i64) {
     let samples = stream(rate, PIECE_S, &VOICES);
     let config = LiveConfig {
@@ -97,6 +100,37 @@ fn hear(rate: u32, hours: f32) -> (u64, u64, i64) {
 fn an_hour_of_audio_allocates_nothing() {
     assert_eq!(hear(RATE, 1.0), (0, 360, 0));
     assert_eq!(hear(48_000, 0.1), (0, 36, 0), "with a resampler");
+    assert_eq!(hear(24_414, 0.1), (0, 36, 0), "at an odd rate");
+}
+
+/// The callback of a sound card: with room, without, with a bad sample, with every kind of sample.
+#[test]
+fn a_callback_allocates_nothing() {
+    let (mut input, mut output) = capture(4_000);
+    let good = [0.25_f32; 960];
+    let mut bad = good;
+    bad[7] = f32::NAN;
+    let mut block = [0.0; 512];
+    let (calls, held) = (CALLS.get(), HELD.get());
+    let (mut heard, mut missing, mut silenced) = (0, 0, 0);
+    for round in 0..100 {
+        for _ in 0..if round % 10 == 0 { 6 } else { 1 } {
+            input.push(&good, |v| v);
+            input.push(&bad, |v| v);
+            input.push(&[1_i16; 960], |v| f32::from(v) / 32_767.0);
+        }
+        loop {
+            match output.take(&mut block) {
+                Taken::Samples(n) => heard += n,
+                Taken::Gap(n) => missing += n,
+                Taken::Nothing => break,
+            }
+        }
+        silenced += output.silenced();
+    }
+    assert_eq!((CALLS.get() - calls, HELD.get() - held), (0, 0));
+    assert_eq!(heard + missing, (90 + 10 * 6) * 3 * 960);
+    assert!(missing > 0 && silenced > 0, "{missing} {silenced}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::stream::stream;
@@ -167,6 +169,102 @@ fn the_state_of_adaptation_is_kept_from_run_to_run() {
     );
 }
 
+/// One channel of several is the same voice, chosen alone or with the others.
+#[test]
+fn a_channel_has_one_state_however_it_is_chosen() {
+    let folder = bundle();
+    let state = folder.path().join("state");
+    let name = state.to_str().unwrap();
+    let both = stream(16_000, 4.2, &VOICES);
+    let both = encoded(Wav::S16, both.iter().flat_map(|&v| [v, v]));
+    let args = ["--channels", "2", "--adapt", "--state", name];
+    let with = |channel| [&args[..], &["--channel", channel]].concat();
+    let (_, all) = run(folder.path(), &with("all"), &both);
+    let (zero, one) = (format!("{name}.0"), format!("{name}.1"));
+    assert!(!state.exists() && Path::new(&one).exists());
+    let learnt = fs::read(&zero).unwrap();
+    let (_, alone) = run(folder.path(), &with("0"), &both);
+    let first = |lines: &[Value]| {
+        let is = |l: &&Value| l["event"] == "utterance" && l["channel"] == 0;
+        lines.iter().find(is).unwrap()["probabilities"].clone()
+    };
+    assert_ne!(
+        first(&all),
+        first(&alone),
+        "it went on from what `all` had learnt"
+    );
+    assert_ne!(fs::read(&zero).unwrap(), learnt);
+    assert!(!state.exists());
+
+    // What a channel chosen alone once wrote is still read, and kept under its new name from then
+    // on.
+    fs::remove_file(&zero).unwrap();
+    fs::remove_file(&one).unwrap();
+    fs::write(&state, &learnt).unwrap();
+    let (output, moved) = run(folder.path(), &with("0"), &both);
+    assert_eq!(first(&moved), first(&alone));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("warning") && text.contains(&zero), "{text}");
+    assert_eq!(fs::read(&state).unwrap(), learnt);
+    assert!(Path::new(&zero).exists());
+    let silence = encoded(Wav::S16, vec![0.0; 32_000]);
+    fs::remove_file(&zero).unwrap();
+    run(folder.path(), &with("0"), &silence);
+    assert_eq!(
+        fs::read(&zero).unwrap(),
+        learnt,
+        "even if nothing is learnt"
+    );
+}
+
+#[test]
+fn a_state_that_cannot_be_saved_is_a_warning() {
+    let folder = bundle();
+    let state = folder.path().join("missing").join("state");
+    let args = ["--adapt", "--state", state.to_str().unwrap()];
+    // Three times that it is tried: after 60 s, after 120 s and at the end.
+    let voices: Vec<_> = (0..9)
+        .map(|i| (2.0 + 15.0 * i as f32, 1.0, 150.0))
+        .collect();
+    let input = encoded(Wav::S16, stream(16_000, 135.0, &voices));
+    let (output, lines) = run(folder.path(), &args, &input);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        lines.iter().filter(|l| l["event"] == "utterance").count(),
+        9
+    );
+    assert_eq!(lines.last().unwrap()["event"], "end-of-stream");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(text.matches("warning").count(), 1, "{text}");
+    assert!(
+        text.contains(state.to_str().unwrap()) && text.contains("create its folder"),
+        "{text}"
+    );
+    // A folder that appears is used.
+    fs::create_dir(state.parent().unwrap()).unwrap();
+    let (output, _) = run(folder.path(), &args, &input);
+    assert!(output.stderr.is_empty() && state.exists());
+}
+
+/// What was learnt is kept even if whoever reads the output goes away.
+#[cfg(unix)]
+#[test]
+fn what_was_learnt_is_saved_when_the_output_is_closed() {
+    let folder = bundle();
+    let state = folder.path().join("state");
+    let mut child = start(
+        folder.path(),
+        &["--adapt", "--state", state.to_str().unwrap()],
+    );
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().unwrap();
+    // The program ends with the first line that it cannot write.
+    let _ = stdin.write_all(&encoded(Wav::S16, stream(16_000, 4.2, &VOICES)));
+    drop(stdin);
+    assert!(!child.wait().unwrap().success());
+    assert!(state.exists());
+}
+
 #[test]
 fn an_unsure_model_gives_no_label() {
     let folder = bundle();
@@ -275,4 +373,59 @@ fn events_come_at_once_and_a_signal_loses_nothing() {
             (&"end-of-stream".into(), &"signal".into())
         );
     }
+}
+
+/// A reader that reads no more must not keep the program alive: the first signal waits for it, the
+/// second does not.
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_a_program_whose_output_is_stuck() {
+    let folder = bundle();
+    let mut child = start(folder.path(), &["--channels", "64", "--update-ms", "100"]);
+    let mut stdin = child.stdin.take().unwrap();
+    // Some hundred kilobytes of events, of which the pipe holds 64.
+    let voice = stream(8_000, 4.2, &VOICES);
+    let input = encoded(Wav::S16, voice.iter().flat_map(|&v| [v; 64]));
+    let written = Arc::new(AtomicUsize::new(0));
+    let progress = Arc::clone(&written);
+    let writer = std::thread::spawn(move || {
+        for piece in input.chunks(1 << 12) {
+            // It ends where the program does.
+            if stdin.write_all(piece).is_err() {
+                return;
+            }
+            progress.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let pid = child.id().to_string();
+    let interrupt = || {
+        let kill = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(kill.unwrap().success());
+    };
+    // Until nothing more is read for a second: the output is stuck.
+    let mut last = 0;
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(
+            !writer.is_finished(),
+            "all was read: the output is not stuck"
+        );
+        let now = written.load(Ordering::Relaxed);
+        if now > 0 && now == last {
+            break;
+        }
+        last = now;
+    }
+    interrupt();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none(), "it waits to finish");
+    interrupt();
+    let mut waited = 0;
+    while child.try_wait().unwrap().is_none() {
+        assert!(waited < 200, "a second signal did not end it");
+        waited += 1;
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    writer.join().unwrap();
 }

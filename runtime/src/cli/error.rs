@@ -68,7 +68,7 @@ pub(super) enum CliError {
     Adapt(#[from] AdaptError),
     #[error("cannot be told of signals: {message}")]
     Signals { message: String },
-    #[cfg(feature = "listen")]
+    #[cfg(any(feature = "listen", all(test, feature = "capture")))]
     #[error("microphone: {0}")]
     Microphone(String),
     #[cfg(not(feature = "listen"))]

@@ -5,6 +5,8 @@ mod csv;
 mod error;
 mod events;
 mod features;
+#[cfg(any(feature = "listen", all(test, feature = "capture")))]
+mod hear;
 mod info;
 mod input;
 #[cfg(feature = "listen")]
