@@ -10,14 +10,17 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use common::by_level;
 use common::stream::stream;
 use common::tiny::Tiny;
 use ser_features::{FEATURE_COUNT, FeatureSet};
 use ser_runtime::adapt::{AdaptConfig, OwnedAdapter};
 use ser_runtime::capture::{Taken, capture};
+use ser_runtime::cut::CutConfig;
 use ser_runtime::engine::static_model::OwnedStaticEngine;
 use ser_runtime::live::{Event, LiveConfig, OwnedLiveRecognizer};
 use ser_runtime::model::{EngineKind, Model};
+use ser_runtime::prediction::Decision;
 
 struct Counting;
 
@@ -66,11 +69,11 @@ fn engine() -> OwnedStaticEngine {
 
 /// Hears `hours` of audio with the static engine; returns allocations, utterances and bytes that
 /// are held more than before.
-fn hear(rate: u32, hours: f32) -> (u64, u64, i64) {
+fn hear(rate: u32, hours: f32, cut: CutConfig) -> (u64, u64, i64) {
     let samples = stream(rate, PIECE_S, &VOICES);
     let config = LiveConfig {
+        cut,
         update_ms: 500,
-        ..LiveConfig::default()
     };
     let adapt = adapter(&Tiny::new(FEATURE_COUNT, 31).normaliser);
     let mut live = OwnedLiveRecognizer::owned(
@@ -79,7 +82,7 @@ fn hear(rate: u32, hours: f32) -> (u64, u64, i64) {
         FeatureSet::Emobase2010,
         config,
         engine(),
-        1.0,
+        Decision::at(1.0),
         adapt,
     )
     .unwrap();
@@ -98,9 +101,16 @@ fn hear(rate: u32, hours: f32) -> (u64, u64, i64) {
 
 #[test]
 fn an_hour_of_audio_allocates_nothing() {
-    assert_eq!(hear(RATE, 1.0), (0, 360, 0));
-    assert_eq!(hear(48_000, 0.1), (0, 36, 0), "with a resampler");
-    assert_eq!(hear(24_414, 0.1), (0, 36, 0), "at an odd rate");
+    assert_eq!(hear(RATE, 1.0, by_level()), (0, 360, 0));
+    assert_eq!(
+        hear(48_000, 0.1, by_level()),
+        (0, 36, 0),
+        "with a resampler"
+    );
+    assert_eq!(hear(24_414, 0.1, by_level()), (0, 36, 0), "at an odd rate");
+    // Whatever the detector of voices makes of these sounds.
+    let (calls, _, held) = hear(RATE, 0.1, CutConfig::default());
+    assert_eq!((calls, held), (0, 0), "with the detector of voices");
 }
 
 /// The callback of a sound card: with room, without, with a bad sample, with every kind of sample.
@@ -136,7 +146,7 @@ fn a_callback_allocates_nothing() {
 #[test]
 #[ignore = "minutes: cargo test --test allocations -- --ignored"]
 fn a_day_of_audio_leaves_memory_where_it_was() {
-    assert_eq!(hear(RATE, 24.0), (0, 24 * 360, 0));
+    assert_eq!(hear(RATE, 24.0, by_level()), (0, 24 * 360, 0));
 }
 
 #[test]
@@ -145,7 +155,8 @@ fn tract_allocates_the_same_for_every_utterance() {
     Tiny::new(FEATURE_COUNT, 31).write(&folder.path().join("model"));
     let mut model = Model::open(folder.path().join("model"), EngineKind::Tract).unwrap();
     let adapt = adapter(&model.bundle().manifest.normaliser);
-    let mut live = model.live(RATE, LiveConfig::default(), adapt).unwrap();
+    let config = model.live_config();
+    let mut live = model.live(RATE, config, adapt).unwrap();
     let samples = stream(RATE, PIECE_S, &VOICES);
     let mut at_end = Vec::with_capacity(1_000);
     for _ in 0..50 {

@@ -98,17 +98,27 @@ fn every_encoding_and_rate_finds_the_utterances() {
         for (line, (start, length, _)) in [&lines[1], &lines[3]].into_iter().zip(VOICES) {
             let at = |field: &str| line[field].as_f64().unwrap() / f64::from(rate);
             assert!(
-                (at("start") - f64::from(start - 0.2)).abs() < 0.05,
+                (at("start") - f64::from(start - 0.06)).abs() < 0.05,
                 "{args:?}: {line}"
             );
             assert!(
-                (at("end") - f64::from(start + length + 0.2)).abs() < 0.05,
+                (at("end") - f64::from(start + length + 0.06)).abs() < 0.05,
                 "{args:?}: {line}"
             );
             assert!(line["label"].is_string() && line["cut"] == false, "{line}");
             assert_eq!(line["quality"]["unvoiced"], false, "{args:?}: {line}");
         }
-        assert_eq!(lines[4]["samples"], (4.2 * f64::from(rate)) as u64);
+        let end = &lines[4];
+        assert_eq!(end["samples"], (4.2 * f64::from(rate)) as u64);
+        assert_eq!(
+            (&end["utterances"], &end["no_speech"], &end["reason"]),
+            (&2.into(), &false.into(), &"end of input".into())
+        );
+        let lengths = [1, 3]
+            .map(|i| lines[i]["end_s"].as_f64().unwrap() - lines[i]["start_s"].as_f64().unwrap());
+        let speech = end["speech_s"].as_f64().unwrap();
+        assert!((speech - lengths.iter().sum::<f64>()).abs() < 1e-9);
+        assert_eq!(lines[1]["sample_rate"], rate);
     }
 }
 
@@ -287,8 +297,13 @@ fn what_is_wrong_with_the_input_is_said_after_what_was_heard() {
     input.push(1);
     let (output, lines) = run(folder.path(), &[], &input);
     assert_eq!(events(&lines), ["start", "utterance", "end-of-stream"]);
+    let warning = lines[2]["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("2-byte frame"), "{warning}");
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains(warning));
+    let (output, lines) = run(folder.path(), &["--strict"], &input);
+    assert_eq!(events(&lines), ["start", "utterance", "end-of-stream"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("not a whole 2-byte frame"));
 
     let mut input = encoded(Wav::F32, stream(16_000, 1.4, &VOICES[..1]));
     input.extend(f32::NAN.to_le_bytes());
@@ -428,4 +443,142 @@ fn a_second_signal_ends_a_program_whose_output_is_stuck() {
     }
     assert_eq!(child.wait().unwrap().code(), Some(130));
     writer.join().unwrap();
+}
+
+/// A WAV of 16-bit samples.
+fn wav(rate: u32, channels: u16, samples: &[f32]) -> Vec<u8> {
+    let samples: Vec<f64> = samples.iter().map(|&v| v.into()).collect();
+    Wav::S16.file(rate, channels, &samples)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_header_is_followed_and_must_not_be_contradicted() {
+    let folder = bundle();
+    let samples = stream(44_100, 4.2, &VOICES);
+    let input = wav(44_100, 1, &samples);
+    let (_, headerless) = run(folder.path(), &["--rate", "44100"], &input[44..]);
+    assert_eq!(events(&headerless), TWO);
+    for args in [
+        &[][..],
+        &["--rate", "44100"],
+        &["--encoding", "s16", "--channels", "1"],
+    ] {
+        let (output, lines) = run(folder.path(), args, &input);
+        assert!(output.status.success(), "{args:?}: {}", said(&output));
+        assert_eq!(lines, headerless, "{args:?}");
+    }
+    let file = folder.path().join("call.wav");
+    fs::write(&file, &input).unwrap();
+    let (_, lines) = run(folder.path(), &[file.to_str().unwrap()], b"");
+    assert_eq!(lines, headerless);
+    for (args, says) in [
+        (["--rate", "16000"], "44100 Hz"),
+        (["--channels", "2"], "channels 1"),
+        (["--encoding", "alaw"], "16-bit PCM"),
+    ] {
+        let (output, lines) = run(folder.path(), &args, &input);
+        assert_eq!(
+            (output.status.code(), lines.len()),
+            (Some(1), 0),
+            "{args:?}"
+        );
+        assert!(said(&output).contains(says), "{args:?}: {}", said(&output));
+    }
+}
+
+#[test]
+fn what_is_no_recording_is_refused_by_name() {
+    let folder = bundle();
+    let mp3 = [&[0xff, 0xfb, 0x90, 0x64][..], &[0; 413]]
+        .concat()
+        .repeat(4);
+    let ogg = [b"OggS\0\x02".to_vec(), vec![0; 22], b"OpusHead".to_vec()].concat();
+    let text = b"emotion,path\nangry,03a01Wa.wav\nhappy,03a01Fa.wav\nsad,03a02Ta.wav\n".repeat(2);
+    for (bytes, says) in [(mp3, "an MP3 file"), (ogg, "Ogg Opus"), (text, "text")] {
+        let (output, lines) = run(folder.path(), &[], &bytes);
+        assert_eq!((output.status.code(), lines.len()), (Some(1), 0), "{says}");
+        assert!(said(&output).contains(says), "{}", said(&output));
+    }
+    // Standard input without a header is what it is said to be; a file must say something.
+    let raw = folder.path().join("call.raw");
+    fs::write(&raw, encoded(Wav::S16, stream(16_000, 4.2, &VOICES))).unwrap();
+    let name = raw.to_str().unwrap();
+    let (output, _) = run(folder.path(), &[name], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("--encoding"), "{}", said(&output));
+    let (_, lines) = run(folder.path(), &["--encoding", "s16", name], b"");
+    assert_eq!(events(&lines), TWO);
+}
+
+#[test]
+fn without_speech_the_end_says_so() {
+    let folder = bundle();
+    let silence = encoded(Wav::S16, vec![0.0; 48_000]);
+    for (input, samples) in [(silence.as_slice(), 48_000), (b"", 0)] {
+        let (output, lines) = run(folder.path(), &[], input);
+        assert!(output.status.success(), "{}", said(&output));
+        assert_eq!(events(&lines), ["end-of-stream"]);
+        let end = &lines[0];
+        assert_eq!(
+            (&end["samples"], &end["utterances"], &end["no_speech"]),
+            (&samples.into(), &0.into(), &true.into())
+        );
+        let (output, again) = run(folder.path(), &["--fail-without-speech"], input);
+        assert_eq!((output.status.code(), again), (Some(3), lines));
+    }
+    let voice = encoded(Wav::S16, stream(16_000, 4.2, &VOICES));
+    let (output, _) = run(folder.path(), &["--fail-without-speech"], &voice);
+    assert!(output.status.success());
+}
+
+#[test]
+fn a_heart_beats_by_the_time_of_the_stream() {
+    let folder = bundle();
+    let input = encoded(Wav::S16, stream(16_000, 4.2, &VOICES));
+    let (_, lines) = run(folder.path(), &["--heartbeat", "0.5"], &input);
+    let beats: Vec<&Value> = lines.iter().filter(|l| l["event"] == "heartbeat").collect();
+    let at: Vec<f64> = beats.iter().map(|b| b["at_s"].as_f64().unwrap()).collect();
+    assert_eq!(at, [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0]);
+    let level = |beat: &Value| beat["level_dbfs"].as_f64().unwrap();
+    assert!(
+        level(beats[0]) < -65.0 && level(beats[1]) > -30.0,
+        "{beats:?}"
+    );
+    assert!(
+        beats[1]["in_speech"] == true && beats[4]["utterances"] == 1,
+        "{beats:?}"
+    );
+    assert!(
+        beats.iter().all(|b| b["floor_dbfs"].as_f64() < Some(-50.0)),
+        "{beats:?}"
+    );
+    // They change nothing else.
+    let (_, without) = run(folder.path(), &[], &input);
+    let rest: Vec<Value> = lines
+        .iter()
+        .filter(|l| l["event"] != "heartbeat")
+        .cloned()
+        .collect();
+    assert_eq!(rest, without);
+    for odd in ["0", "-1", "1e9", "often"] {
+        let (output, _) = run(folder.path(), &["--heartbeat", odd], b"");
+        assert_eq!(output.status.code(), Some(2), "{odd}");
+    }
+}
+
+#[test]
+fn another_cut_than_the_trainings_is_noted_once() {
+    let folder = bundle();
+    let input = encoded(Wav::S16, stream(16_000, 4.2, &VOICES));
+    let (output, _) = run(folder.path(), &[], &input);
+    assert_eq!(said(&output), "");
+    let (output, lines) = run(folder.path(), &["--hangover-ms", "300"], &input);
+    assert_eq!(events(&lines), TWO);
+    let text = said(&output);
+    assert_eq!(text.matches("note: ").count(), 1, "{text}");
+    assert!(text.contains("other settings"), "{text}");
 }
