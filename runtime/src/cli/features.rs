@@ -119,7 +119,7 @@ impl Features {
         let Some(path) = &self.output else {
             return self.print(&ear, &files, out);
         };
-        check_name(path)?;
+        self.check_output(path)?;
         let write_error = |source| CliError::Write {
             file: path.display().to_string(),
             source,
@@ -145,6 +145,28 @@ impl Features {
         done.map_err(|error| match error {
             CliError::Output(source) => write_error(source),
             other => other,
+        })
+    }
+
+    /// A table is CSV; what else might be asked for is told where to be had.
+    fn check_output(&self, path: &Path) -> Result<(), CliError> {
+        let is = |name: &str| {
+            path.extension()
+                .is_some_and(|e| e.eq_ignore_ascii_case(name))
+        };
+        let remedy = if is("parquet") {
+            "ser-run writes CSV. `ser-train extract` writes Parquet, and `ser-train import` turns \
+             a CSV table into it"
+        } else if !is("csv") {
+            "the table is CSV; give it a name that ends in .csv"
+        } else if self.format == Format::Json {
+            "the table is CSV; without -o, `--format json` prints objects"
+        } else {
+            return Ok(());
+        };
+        Err(CliError::OutputKind {
+            file: path.display().to_string(),
+            remedy,
         })
     }
 
@@ -300,26 +322,6 @@ impl Features {
             _ => Ok(rows),
         }
     }
-}
-
-/// A table is CSV; what else a name might ask for is told where to be had.
-fn check_name(path: &Path) -> Result<(), CliError> {
-    let is = |name: &str| {
-        path.extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case(name))
-    };
-    let remedy = if is("csv") {
-        return Ok(());
-    } else if is("parquet") {
-        "ser-run writes CSV. `ser-train extract` writes Parquet, and `ser-train import` turns a \
-         CSV table into it"
-    } else {
-        "the table is CSV; give it a name that ends in .csv"
-    };
-    Err(CliError::OutputKind {
-        file: path.display().to_string(),
-        remedy,
-    })
 }
 
 /// How recordings are heard.

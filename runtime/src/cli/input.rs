@@ -24,7 +24,7 @@ pub(super) struct InputArgs {
     #[arg(long, value_name = "ENCODING", requires = "rate")]
     raw: Option<RawEncoding>,
     /// Sampling rate of headerless PCM in Hz.
-    #[arg(long, value_name = "HZ", requires = "raw")]
+    #[arg(long, value_name = "HZ", requires = "raw", value_parser = hertz)]
     rate: Option<u32>,
     /// Interleaved channels of headerless PCM [default: 1]
     #[arg(long, value_name = "N", requires = "raw", value_parser = clap::value_parser!(u16).range(1..))]
@@ -32,6 +32,13 @@ pub(super) struct InputArgs {
     /// Refuse a recording about which anything is odd; without it that is a warning.
     #[arg(long)]
     strict: bool,
+}
+
+fn hertz(text: &str) -> Result<u32, &'static str> {
+    text.parse().map_err(|_| {
+        "a number of Hz, the rate of headerless input; the rate at which `features` are taken is \
+         --at"
+    })
 }
 
 impl InputArgs {
