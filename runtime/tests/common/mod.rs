@@ -2,7 +2,10 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 #[cfg(feature = "std")]
+pub mod flac;
+#[cfg(feature = "std")]
 pub mod flat;
+pub mod riff;
 pub mod stream;
 #[cfg(feature = "tract")]
 pub mod tiny;

@@ -8,9 +8,7 @@ mod frame;
 mod md5;
 
 use super::source::Source;
-use super::{
-    AudioError, AudioWarning, FRAMES_AT_ONCE, Warnings, check_channels, check_rate, tags,
-};
+use super::{AudioError, AudioWarning, FRAMES_AT_ONCE, Warnings, check_channels, check_rate, tags};
 use bits::Fault;
 use frame::{FRAME_BYTES_MIN, HEADER_BYTES, Header};
 use md5::Md5;
@@ -129,7 +127,10 @@ impl FlacReader {
             self.ended = true;
             self.finish(warnings)?;
         }
-        let left = self.info.total.map_or(u64::MAX, |total| total.saturating_sub(self.read));
+        let left = self
+            .info
+            .total
+            .map_or(u64::MAX, |total| total.saturating_sub(self.read));
         let silence = self.silence.min(left).min(FRAMES_AT_ONCE as u64);
         if silence > 0 {
             values.resize(silence as usize * self.info.channels, 0.0);
@@ -158,7 +159,8 @@ impl FlacReader {
             for plane in &self.planes {
                 values.push(plane[index] as f32);
                 if self.info.md5.is_some() {
-                    self.bytes.extend_from_slice(&plane[index].to_le_bytes()[..width]);
+                    self.bytes
+                        .extend_from_slice(&plane[index].to_le_bytes()[..width]);
                 }
             }
         }
@@ -262,7 +264,9 @@ impl StreamInfo {
     fn parse(block: &[u8]) -> Option<Self> {
         let block = block.first_chunk::<34>()?;
         let number = |range: std::ops::Range<usize>| {
-            block[range].iter().fold(0, |v, &byte| v << 8 | u64::from(byte))
+            block[range]
+                .iter()
+                .fold(0, |v, &byte| v << 8 | u64::from(byte))
         };
         let packed = number(10..18);
         let md5 = *block[18..].first_chunk::<16>()?;
@@ -297,6 +301,8 @@ impl StreamInfo {
     fn fits(&self, header: &Header) -> bool {
         header.channels == self.channels
             && header.bits.is_none_or(|bits| bits == self.bits)
-            && header.sample_rate.is_none_or(|rate| rate == self.sample_rate)
+            && header
+                .sample_rate
+                .is_none_or(|rate| rate == self.sample_rate)
     }
 }
