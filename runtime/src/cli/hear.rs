@@ -46,13 +46,15 @@ impl Losses {
         let ms = |samples: usize| (samples / channels) as f64 * 1e3 / f64::from(rate);
         if self.dropped > 0 {
             say(&format!(
-                "{:.0} ms of audio came faster than they were recognised and were lost; silence takes their place",
+                "{:.0} ms of audio came faster than they were recognised and were lost; \
+                 silence takes their place",
                 ms(self.dropped)
             ));
         }
         if self.silenced > 0 {
             say(&format!(
-                "{:.0} ms of audio held a sample that is not a finite number; silence takes their place",
+                "{:.0} ms of audio held a sample that is not a finite number; \
+                 silence takes their place",
                 ms(self.silenced)
             ));
         }
