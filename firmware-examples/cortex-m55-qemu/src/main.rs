@@ -18,4 +18,4 @@ fn model() -> &'static [u8] {
     &MODEL.0
 }
 
-ser_example_recognise::program!(Mps3);
+ser_example_recognise::program!(Mps3, 10_000, 4096);
