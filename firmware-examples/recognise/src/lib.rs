@@ -155,7 +155,7 @@ pub fn run(
     }
     live.finish(|event| printed = printed.and_then(|()| print(out, &event, labels.clone())));
     printed?;
-    writeln!(out, "learnt from {} utterances", live.adapt().weight())?;
+    writeln!(out, "learnt {:.3}", live.adapt().weight())?;
     let cut = if as_trained { "as" } else { "not as" };
     writeln!(
         out,
