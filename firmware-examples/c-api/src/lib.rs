@@ -493,7 +493,10 @@ pub unsafe extern "C" fn ser_recognizer_save_state(
         if size != live.state_len() {
             return Err(Failure::new(
                 code::BAD_STATE,
-                &format!("the state has {} bytes, there is room for {size}", live.state_len()),
+                &format!(
+                    "the state has {} bytes, there is room for {size}",
+                    live.state_len()
+                ),
             ));
         }
         // SAFETY: not null, a few kilobytes, and the caller's promise. C's bytes may never have
@@ -518,12 +521,7 @@ pub unsafe extern "C" fn ser_recognizer_load_state(
 ) -> c_int {
     guarded(|| {
         // SAFETY: the caller's promise
-        let (r, bytes) = unsafe {
-            (
-                get(recognizer)?,
-                array("bytes", bytes.cast::<u8>(), size)?,
-            )
-        };
+        let (r, bytes) = unsafe { (get(recognizer)?, array("bytes", bytes.cast::<u8>(), size)?) };
         r.lock()?.restore(bytes)
     })
 }

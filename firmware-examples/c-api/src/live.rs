@@ -228,11 +228,7 @@ fn normaliser(model: &StaticModel<'_>) -> Result<Normaliser, Failure> {
 }
 
 /// Turns events into those of C.
-fn teller(
-    rate: f64,
-    labels: &Labels,
-    mut on: impl FnMut(&ser_event),
-) -> impl FnMut(&Event<'_>) {
+fn teller(rate: f64, labels: &Labels, mut on: impl FnMut(&ser_event)) -> impl FnMut(&Event<'_>) {
     move |event| {
         let (kind, span) = match event {
             Event::Start { span } => (0, span),
