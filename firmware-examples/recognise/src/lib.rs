@@ -5,12 +5,13 @@
 //! bit, on every machine.
 #![no_std]
 
+mod selected;
 mod sound;
 
 use core::fmt::{self, Write};
 
 use ser_features::{Config, FEATURE_COUNT, FeatureSet, Features};
-use ser_runtime::adapt::{self, AdaptConfig, AdaptiveNormaliser};
+use ser_runtime::adapt::{self, AdaptConfig};
 use ser_runtime::cut::CutConfig;
 use ser_runtime::engine::Engine;
 use ser_runtime::engine::static_model::{StaticEngine, StaticModel};
@@ -20,6 +21,7 @@ use ser_runtime::prediction::{Outcome, Reason};
 use ser_runtime::quality::Quality;
 use ser_runtime::recognizer::Recognizer;
 
+use selected::Selected;
 pub use sound::Sound;
 
 /// Samples that arrive at once, as from a DMA buffer: 10 ms.
@@ -28,8 +30,8 @@ pub const CHUNK: usize = 160;
 /// Sampling rate of the stream.
 pub const SAMPLE_RATE: u32 = 16_000;
 
-/// Floats of the adaptive normaliser: fixed offset and scale, running mean and variance.
-pub const ADAPT: usize = 2 * FEATURE_COUNT + adapt::memory_len(FEATURE_COUNT);
+/// Most floats of the adaptive normaliser: running mean and variance of each feature.
+pub const ADAPT: usize = adapt::memory_len(FEATURE_COUNT);
 
 /// Floats that the extractor needs for utterances of up to `ms` milliseconds, whatever groups of
 /// features the model reads.
@@ -119,14 +121,7 @@ pub fn run(
     };
     let as_trained = parsed.cut_as(&cut);
 
-    let Some((offset, rest)) = memory.adapt.split_at_mut_checked(FEATURE_COUNT) else {
-        return Err(fail(out, "the memory for adaptation", &"it is too small"));
-    };
-    let Some((scale, running)) = rest.split_at_mut_checked(FEATURE_COUNT) else {
-        return Err(fail(out, "the memory for adaptation", &"it is too small"));
-    };
-    parsed.normaliser_into(offset, scale);
-    let adapter = AdaptiveNormaliser::new(&*offset, &*scale, running, AdaptConfig::default())
+    let adapter = Selected::new(parsed.clone(), memory.adapt, AdaptConfig::default())
         .map_err(|e| fail(out, "adaptation", &e))?;
 
     let mut engine =
@@ -139,6 +134,7 @@ pub fn run(
     let mut live = LiveRecognizer::new(SAMPLE_RATE, recognizer, memory.delay, config, adapter)
         .map_err(|e| fail(out, "the live recogniser", &e))?;
 
+    let (live_bytes, segmenter_bytes) = (size_of_val(&live), size_of_val(live.segmenter()));
     let mut printed = Ok(());
     let mut cost = Cost::default();
     let mut chunk = [0; CHUNK];
@@ -155,13 +151,18 @@ pub fn run(
     }
     live.finish(|event| printed = printed.and_then(|()| print(out, &event, labels.clone())));
     printed?;
-    writeln!(out, "learnt {:.3}", live.adapt().weight())?;
+    writeln!(out, "learnt {:.3}", live.adapt().learnt())?;
     let cut = if as_trained { "as" } else { "not as" };
     writeln!(
         out,
         "# cut {cut} the recordings were that the model was trained on"
     )?;
-    writeln!(out, "# model: {} bytes", model.len())?;
+    writeln!(
+        out,
+        "# model: {} bytes; live recogniser: {live_bytes} bytes of stack, {segmenter_bytes} of them \
+         the segmenter's",
+        model.len()
+    )?;
     writeln!(
         out,
         "# instructions: {} per second of silence, {} per second of speech, {inference} per \
@@ -173,7 +174,9 @@ pub fn run(
     Ok(())
 }
 
-/// Instructions of an inference alone: what it costs does not depend on the features.
+/// Instructions of an inference alone: what it costs does not depend on the features. Not inlined:
+/// its features would lie on the stack for the whole run.
+#[inline(never)]
 fn inference(
     engine: &mut impl Engine,
     count: &mut impl FnMut(&mut dyn FnMut()) -> u64,
