@@ -7,7 +7,7 @@ use std::time::Instant;
 use ser_features::FeatureSet;
 
 use crate::corpus::Corpus;
-use crate::extract::{Broken, ExtractionOptions, VaryEnds, extract};
+use crate::extract::{Broken, ExtractionOptions, Room, VaryEnds, extract};
 use ser_runtime::audio::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 use ser_runtime::hearing::{DEFAULT_RATE, Hearing};
 
@@ -39,7 +39,13 @@ pub struct Args {
     /// How far the ends of copies move
     #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
     vary_by: u32,
-    /// Seed of the copies
+    /// Try a model: so much silence before and behind every recording
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = parse_pause)]
+    pad: f32,
+    /// Try a model: pink noise at this level over every recording and its pauses
+    #[arg(long, value_name = "DBFS", allow_hyphen_values = true, value_parser = parse_level)]
+    noise: Option<f32>,
+    /// Seed of copies and noise
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Recordings measured at a time [default: one for each core]
@@ -75,6 +81,16 @@ impl std::str::FromStr for Rate {
             )),
         }
     }
+}
+
+fn parse_pause(text: &str) -> Result<f32, String> {
+    let seconds = text.parse().ok().filter(|s| (0.0..=600.0).contains(s));
+    seconds.ok_or_else(|| "seconds from 0 to 600".to_owned())
+}
+
+fn parse_level(text: &str) -> Result<f32, String> {
+    let level = text.parse().ok().filter(|l| (-120.0..=0.0).contains(l));
+    level.ok_or_else(|| "a level from -120 to 0 dB relative to full scale".to_owned())
 }
 
 fn parse_set(id: &str) -> Result<FeatureSet, String> {
@@ -114,8 +130,12 @@ pub fn run(args: Args) -> Result<(), crate::Error> {
         vary: (args.vary_ends > 0).then_some(VaryEnds {
             copies: args.vary_ends,
             by_ms: args.vary_by,
-            seed: args.seed,
         }),
+        room: Room {
+            pad_s: args.pad,
+            noise_dbfs: args.noise,
+        },
+        seed: args.seed,
         jobs: args.jobs.map(NonZeroUsize::get),
         skip_broken: args.skip_broken,
     };

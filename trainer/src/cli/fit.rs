@@ -66,6 +66,13 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// Exit status of a process that ended by SIGINT.
 const INTERRUPTED: i32 = 130;
 
+/// What is doubtful about a table, on standard error.
+pub(super) fn say_doubts(table: &FeatureTable) {
+    for doubt in table.doubts() {
+        eprintln!("note: {doubt}");
+    }
+}
+
 /// Trains and writes the bundle.
 pub fn run(args: Args) -> Result<(), Error> {
     let (Some(features), Some(output)) = (args.features, args.output) else {
@@ -87,6 +94,7 @@ pub fn run(args: Args) -> Result<(), Error> {
     let scores = args.scores.as_deref().map(Scores::read).transpose()?;
     let table = FeatureTable::read(&features)?;
     check_table(&table)?;
+    say_doubts(&table);
     announce(&device);
     let choice = if config.budget.is_none() {
         None

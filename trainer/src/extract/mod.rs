@@ -5,6 +5,7 @@
 //! goes on where it stopped and ends with the same table, byte for byte.
 
 mod journal;
+mod room;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use crate::data::stream;
 use crate::progress::Progress;
 use crate::table::{FeatureSetTag, FeatureTable, RowMeta, TableError};
 use journal::{Journal, Key, Measured, Row};
+pub use room::Room;
 
 /// How to extract.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,6 +39,10 @@ pub struct ExtractionOptions {
     pub hearing: Hearing,
     /// Copies with moved ends.
     pub vary: Option<VaryEnds>,
+    /// What is added to recordings before they are heard: for tests of a model.
+    pub room: Room,
+    /// Seed of the copies and of the noise.
+    pub seed: u64,
     /// Recordings measured at a time; none means one for each core.
     pub jobs: Option<usize>,
     /// Leave broken recordings out instead of failing.
@@ -50,8 +56,6 @@ pub struct VaryEnds {
     pub copies: u32,
     /// Each end moves by up to so many milliseconds, within the recording.
     pub by_ms: u32,
-    /// Seed of the draws.
-    pub seed: u64,
 }
 
 /// What an extraction did.
@@ -278,10 +282,15 @@ pub fn extract(
 /// What the rows of a journal depend on beside the extractor.
 fn heard_as(options: &ExtractionOptions) -> String {
     let hearing = serde_json::to_string(&HearingInfo::from(options.hearing)).unwrap_or_default();
-    let vary = options.vary.map_or_else(String::new, |v| {
-        format!("{} by {} ms, seed {}", v.copies, v.by_ms, v.seed)
-    });
-    format!("{hearing}; copies={vary}")
+    let vary = options
+        .vary
+        .map_or_else(String::new, |v| format!("{} by {} ms", v.copies, v.by_ms));
+    let Room { pad_s, noise_dbfs } = options.room;
+    let noise = noise_dbfs.map_or_else(String::new, |level| format!("{level} dBFS"));
+    format!(
+        "{hearing}; copies={vary}; pauses={pad_s} s; noise={noise}; seed={}",
+        options.seed
+    )
 }
 
 /// Recordings with the same samples: the corpus may have been put together from several. Equal samples give equal rows, so only
@@ -312,7 +321,8 @@ fn name(utterance: &Utterance) -> String {
 
 /// Decodes, cuts and measures one recording; `name` seeds its copies.
 fn measure(file: &Path, name: &str, options: &ExtractionOptions) -> Result<Measured, String> {
-    let pcm = read_audio(file).map_err(|e| e.to_string())?;
+    let mut pcm = read_audio(file).map_err(|e| e.to_string())?;
+    options.room.around(&mut pcm, name, options.seed);
     let set = options.feature_set;
     let extract = |hearing: &Hearing| ser_runtime::extract::extract(&pcm, set, hearing);
     let heard = extract(&options.hearing).map_err(|e| e.to_string())?;
@@ -356,7 +366,7 @@ fn copies(
     options: &ExtractionOptions,
 ) -> Result<Vec<Row>, ExtractError> {
     let reach = i64::from(vary.by_ms) * i64::from(pcm.sample_rate) / 1_000;
-    let mut random = stream(vary.seed, name, index);
+    let mut random = stream(options.seed, name, index);
     let mut moved = |at: u64| {
         let by = random.random_range(-reach..=reach);
         usize::try_from(at.saturating_add_signed(by)).unwrap_or(usize::MAX)

@@ -7,6 +7,7 @@
 mod arff;
 mod columns;
 mod csv;
+mod doubts;
 mod import;
 mod parquet;
 mod rows;
@@ -22,7 +23,7 @@ pub use import::{ImportOptions, Imported, Join, import};
 pub use rows::{PartialMeta, PartialTable};
 
 /// Where the feature columns of a table come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FeatureSetTag {
     /// `emobase2010` or another set of `ser-features`; [`FeatureSetTag::CUSTOM`] for any other columns.
     pub id: String,
@@ -366,13 +367,36 @@ impl FeatureTable {
                 message,
             })
         };
-        if self.feature_set != other.feature_set {
+        if self.feature_set.hearing != other.feature_set.hearing {
+            return join(format!(
+                "its recordings were heard otherwise ({}) than those of the tables before it ({}): extract all of them with the same options",
+                other.feature_set.hearing_json(),
+                self.feature_set.hearing_json()
+            ));
+        }
+        self.check_same_features(other, path)
+    }
+
+    /// Whether `other` (read from `path`) has the columns of this table, measured by the same extractor, however its
+    /// recordings were heard.
+    ///
+    /// # Errors
+    /// [`TableError::Join`] naming the first difference.
+    pub fn check_same_features(&self, other: &Self, path: &Path) -> Result<(), TableError> {
+        let join = |message: String| {
+            Err(TableError::Join {
+                path: path.to_owned(),
+                message,
+            })
+        };
+        let version = |t: &FeatureSetTag| (t.id.clone(), t.extractor_version.clone());
+        if version(&self.feature_set) != version(&other.feature_set) {
             let show = |t: &FeatureSetTag| match &t.extractor_version {
-                Some(v) => format!("{} (extractor {v}, heard as {})", t.id, t.hearing_json()),
+                Some(v) => format!("{} (extractor {v})", t.id),
                 None => t.id.clone(),
             };
             return join(format!(
-                "its feature set is {}, that of the tables before it {}: extract all of them with one version and the same options",
+                "its feature set is {}, that of the tables before it {}: extract all of them with one version",
                 show(&other.feature_set),
                 show(&self.feature_set)
             ));
