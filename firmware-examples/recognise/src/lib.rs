@@ -276,8 +276,8 @@ macro_rules! program {
         const ENGINE: usize = $engine;
         /// A code of up to 256 elements and 16 labels.
         const CODES: usize = 272;
-        /// 310 ms: what is held back until a start or a pause is certain.
-        const DELAY: usize = 31 * $crate::CHUNK;
+        /// 620 ms: what is held back until a start or a pause is certain.
+        const DELAY: usize = 62 * $crate::CHUNK;
 
         #[cfg(not(target_os = "none"))]
         fn main() -> std::process::ExitCode {
