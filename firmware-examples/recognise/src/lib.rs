@@ -95,6 +95,43 @@ impl Cost {
     }
 }
 
+type Live<'a> = LiveRecognizer<
+    StaticEngine<'a, &'a mut [f32]>,
+    &'a mut [f32],
+    &'a mut [f32],
+    &'a mut [f32],
+    Selected<'a>,
+>;
+
+/// The recogniser, and instructions of an inference. Not inlined: what is moved on the way would
+/// lie on the stack for the whole run.
+#[inline(never)]
+fn make<'a>(
+    out: &mut impl Write,
+    model: StaticModel<'a>,
+    cut: CutConfig,
+    memory: Memory<'a>,
+    count: &mut impl FnMut(&mut dyn FnMut()) -> u64,
+) -> Result<(Live<'a>, u64), Failed> {
+    let decision = model.decision();
+    let Some(feature_set) = model.built_in_features() else {
+        return Err(fail(out, "the model", &"its features are not built in"));
+    };
+    // A model that does not say was trained before models said: at this rate.
+    let config = cut.extractor(model.sample_rate().unwrap_or(DEFAULT_RATE), feature_set);
+    let adapter = Selected::new(model.clone(), memory.adapt, AdaptConfig::default())
+        .map_err(|e| fail(out, "adaptation", &e))?;
+    let mut engine =
+        StaticEngine::new(model, memory.engine).map_err(|e| fail(out, "the engine", &e))?;
+    let inference = inference(&mut engine, count).map_err(|e| fail(out, "the engine", &e))?;
+    let recognizer = Recognizer::new(config, engine, decision, memory.extractor, memory.codes)
+        .map_err(|e| fail(out, "the recogniser", &e))?;
+    let config = LiveConfig { cut, update_ms: 0 };
+    LiveRecognizer::new(SAMPLE_RATE, recognizer, memory.delay, config, adapter)
+        .map(|live| (live, inference))
+        .map_err(|e| fail(out, "the live recogniser", &e))
+}
+
 /// Hears `sound`, whose utterances are cut at `max_utterance_ms`, and prints what happens in it to
 /// `out`; `count` measures some work in instructions.
 ///
@@ -109,31 +146,13 @@ pub fn run(
     mut count: impl FnMut(&mut dyn FnMut()) -> u64,
 ) -> Result<(), Failed> {
     let parsed = StaticModel::from_bytes(model).map_err(|e| fail(out, "the model", &e))?;
-    let (labels, decision) = (parsed.labels(), parsed.decision());
-    let Some(feature_set) = parsed.built_in_features() else {
-        return Err(fail(out, "the model", &"its features are not built in"));
-    };
-    // A model that does not say was trained before models said: at this rate.
-    let model_rate = parsed.sample_rate().unwrap_or(DEFAULT_RATE);
+    let labels = parsed.labels();
     let cut = CutConfig {
         max_utterance_ms,
         ..CutConfig::default()
     };
     let as_trained = parsed.cut_as(&cut);
-
-    let adapter = Selected::new(parsed.clone(), memory.adapt, AdaptConfig::default())
-        .map_err(|e| fail(out, "adaptation", &e))?;
-
-    let mut engine =
-        StaticEngine::new(parsed, memory.engine).map_err(|e| fail(out, "the engine", &e))?;
-    let inference = inference(&mut engine, &mut count).map_err(|e| fail(out, "the engine", &e))?;
-    let config = cut.extractor(model_rate, feature_set);
-    let recognizer = Recognizer::new(config, engine, decision, memory.extractor, memory.codes)
-        .map_err(|e| fail(out, "the recogniser", &e))?;
-    let config = LiveConfig { cut, update_ms: 0 };
-    let mut live = LiveRecognizer::new(SAMPLE_RATE, recognizer, memory.delay, config, adapter)
-        .map_err(|e| fail(out, "the live recogniser", &e))?;
-
+    let (mut live, inference) = make(out, parsed, cut, memory, &mut count)?;
     let (live_bytes, segmenter_bytes) = (size_of_val(&live), size_of_val(live.segmenter()));
     let mut printed = Ok(());
     let mut cost = Cost::default();
