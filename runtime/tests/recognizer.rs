@@ -427,8 +427,8 @@ fn quality_of_real_signals() {
             .collect(),
     );
     assert!(noise.unvoiced && !noise.silent, "{noise:?}");
-    let loud = vowel(RATE, 150.0, 1.0).iter().map(|v| v * 32_767.0);
-    let loud = whole(loud.collect());
+    let loud = vowel(RATE, 150.0, 1.0);
+    let loud = whole(loud.iter().map(|v| v * 32_767.0).collect());
     assert!(loud.quality.not_in_range, "{:?}", loud.quality);
     // An unfit recording has no number that could be mistaken for a probability.
     assert_eq!(loud.label, Err(Reason::NotInRange));

@@ -46,13 +46,15 @@ impl Losses {
         let ms = |samples: usize| (samples / channels) as f64 * 1e3 / f64::from(rate);
         if self.dropped > 0 {
             say(&format!(
-                "{:.0} ms of audio came faster than they were recognised and were lost; silence takes their place",
+                "{:.0} ms of audio came faster than they were recognised and were lost; \
+                 silence takes their place",
                 ms(self.dropped)
             ));
         }
         if self.silenced > 0 {
             say(&format!(
-                "{:.0} ms of audio held a sample that is not a finite number; silence takes their place",
+                "{:.0} ms of audio held a sample that is not a finite number; \
+                 silence takes their place",
                 ms(self.silenced)
             ));
         }
@@ -238,7 +240,7 @@ mod tests {
     fn heard(
         samples: &[f32],
         capacity: usize,
-        last: Message,
+        last: impl IntoIterator<Item = Message>,
     ) -> (Result<(), CliError>, Vec<Value>, Vec<String>) {
         let model = repository("models/emodb-4class");
         let args = Args::parse_from([
@@ -254,8 +256,8 @@ mod tests {
         for buffer in samples.chunks(960) {
             input.push(buffer, |v| v);
         }
-        let (sender, messages) = sync_channel(1);
-        sender.send(last).unwrap();
+        let (sender, messages) = sync_channel(4);
+        last.into_iter().for_each(|m| sender.send(m).unwrap());
         let (mut out, mut said) = (Vec::new(), Vec::new());
         let say = |what: &str| said.push(what.to_owned());
         let done = hear(output, &messages, &mut session, (2, RATE), &mut out, say);
@@ -271,19 +273,19 @@ mod tests {
     #[test]
     fn a_bad_buffer_is_a_gap_and_what_comes_later_is_heard() {
         let mut samples = calls();
-        let (done, whole, said) = heard(&samples, samples.len(), Message::Signal);
+        let (done, whole, said) = heard(&samples, samples.len(), [Message::Signal]);
         assert!(done.is_ok() && said.is_empty(), "{said:?}");
         assert_eq!(utterances(&whole).len(), 2, "{whole:?}");
         // In the first pause.
         samples[30_000] = f32::NAN;
-        let (done, holed, said) = heard(&samples, samples.len(), Message::Signal);
+        let (done, holed, said) = heard(&samples, samples.len(), [Message::Signal]);
         assert!(done.is_ok());
         assert_eq!(holed, whole, "silence is heard in the place of silence");
         assert_eq!(said.len(), 1, "{said:?}");
         assert!(said[0].starts_with("30 ms of audio held"), "{said:?}");
         // In the first utterance, which is heard all the same.
         samples[80_000] = f32::INFINITY;
-        let (done, holed, said) = heard(&samples, samples.len(), Message::Signal);
+        let (done, holed, said) = heard(&samples, samples.len(), [Message::Signal]);
         assert!(done.is_ok());
         assert_eq!(utterances(&holed).last(), utterances(&whole).last());
         assert!(said[0].starts_with("60 ms of audio held"), "{said:?}");
@@ -293,7 +295,7 @@ mod tests {
     fn what_finds_no_room_is_silence_and_positions_stay() {
         let samples = calls();
         // Room up to the second pause.
-        let (done, lines, said) = heard(&samples, samples.len() / 2, Message::Signal);
+        let (done, lines, said) = heard(&samples, samples.len() / 2, [Message::Signal]);
         assert!(done.is_ok());
         assert_eq!(utterances(&lines).len(), 1, "{lines:?}");
         let last = lines.last().unwrap();
@@ -307,9 +309,19 @@ mod tests {
     fn a_device_that_fails_is_an_error_behind_what_was_heard() {
         let samples = calls();
         let failed = Message::Failed("unplugged".into());
-        let (done, lines, _) = heard(&samples, samples.len(), failed);
+        let (done, lines, _) = heard(&samples, samples.len(), [failed]);
         assert_eq!(done.unwrap_err().to_string(), "microphone: unplugged");
         assert_eq!(utterances(&lines).len(), 2);
         assert_eq!(lines.last().unwrap()["reason"], "device failed");
+    }
+
+    #[test]
+    fn a_trouble_that_passes_is_told_and_ends_nothing() {
+        let samples = calls();
+        let trouble = Message::Trouble("samples came late".into());
+        let (done, lines, said) = heard(&samples, samples.len(), [trouble, Message::Signal]);
+        assert!(done.is_ok());
+        assert_eq!(said, ["microphone: samples came late"]);
+        assert_eq!(utterances(&lines).len(), 2);
     }
 }

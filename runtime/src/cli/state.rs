@@ -85,8 +85,8 @@ impl StateFile {
                 let kind = Some(error.kind());
                 if self.failed != kind {
                     warn(&format!(
-                        "{}: what was learnt is not saved: {error}; {}. Recognition goes on; it is tried again every \
-                         {SAVE_EVERY_S} s of audio and at the end",
+                        "{}: what was learnt is not saved: {error}; {}. Recognition goes on; \
+                         it is tried again every {SAVE_EVERY_S} s of audio and at the end",
                         self.path.display(),
                         advice(error.kind())
                     ));

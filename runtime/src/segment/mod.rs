@@ -12,7 +12,7 @@ mod level;
 use ser_features::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 
 use crate::voice::{LOOK_AHEAD, START_UP, Voice, analysis::FEATURES};
-use level::Level;
+use level::{Level, power_of};
 
 /// Which algorithm cuts: tables and bundles record it. It changes whenever the same samples may be cut otherwise.
 pub const SEGMENTER_ID: &str = "voice-1";
@@ -30,14 +30,11 @@ const RANGE: f32 = 3.162_277_6e-4;
 /// The loudest frame is forgotten at 3 dB a second.
 const PEAK_DECAY: f32 = 0.993_116;
 /// While nothing stands out, the detector looks at the noise once in so many frames.
-const NOISE_EVERY: u32 = 25;
+const NOISE_EVERY: u32 = 50;
 /// Longest time that a setting may ask for: it bounds the memory of the delay line.
 const MAX_MS: u32 = 10_000;
 /// Longest attack.
 const MAX_ATTACK_MS: u32 = 200;
-/// Samples that are cleaned at once: they lie on the stack.
-const BLOCK: usize = 64;
-
 /// When an utterance starts and ends. Times are in milliseconds and are rounded down to frames of 10 ms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(
@@ -290,6 +287,10 @@ enum Ear {
 #[derive(Debug, Clone)]
 pub struct Segmenter {
     config: SegmentConfig,
+    /// Power ratios of [`SegmentConfig::onset_db`], [`SegmentConfig::release_db`] and [`SegmentConfig::min_level_dbfs`].
+    onset: f32,
+    release: f32,
+    least: f32,
     frame_len: usize,
     level: Level,
     voice: Voice,
@@ -322,6 +323,9 @@ impl Segmenter {
         config.validate()?;
         Ok(Self {
             config,
+            onset: power_of(config.onset_db),
+            release: power_of(config.release_db),
+            least: power_of(config.min_level_dbfs),
             frame_len: frame_len(rate),
             level: Level::new(rate, config.initial_floor_dbfs),
             voice: Voice::new(rate, config.initial_floor_dbfs),
@@ -350,20 +354,16 @@ impl Segmenter {
     }
 
     /// Takes samples up to the end of the frame at hand. Returns how many were taken and, if they complete the frame, what it meant.
-    /// A sample that is not a finite number counts as 0.
+    /// A sample that is no number, or larger than a million, counts as 0.
     pub fn push(&mut self, samples: &[f32]) -> (usize, Option<Activity>) {
         let taken = samples.len().min(self.frame_len - self.filled);
         let is_heard = match self.ear {
             Ear::Listens { .. } => true,
             Ear::Rests { frames } => frames + START_UP >= NOISE_EVERY,
         };
-        let mut block = [0.0; BLOCK];
-        for part in samples[..taken].chunks(BLOCK) {
-            let clean = &mut block[..part.len()];
-            self.level.take(part, clean);
-            if is_heard {
-                self.voice.take(clean);
-            }
+        self.level.take(&samples[..taken]);
+        if is_heard {
+            self.voice.take(&samples[..taken]);
         }
         self.filled += taken;
         self.position += taken as u64;
@@ -482,16 +482,15 @@ impl Segmenter {
 
     /// Probability of a voice; the detector is woken, or sent to rest.
     fn listen(&mut self, power: f32) -> f32 {
-        let stands_out = |db: f32| power >= self.level.threshold(db, self.config.min_level_dbfs);
         match self.ear {
             Ear::Rests { frames } => {
-                if stands_out(self.config.onset_db) {
+                if power >= self.threshold(self.onset) {
                     self.voice.restart();
                     self.ear = Ear::Listens { quiet: 0 };
                     return 0.0;
                 }
                 let mut frames = frames + 1;
-                if power < self.level.threshold(-200.0, self.config.min_level_dbfs) {
+                if power < self.least {
                     // There is no noise to look at.
                     frames = 0;
                 } else if frames >= NOISE_EVERY {
@@ -511,7 +510,7 @@ impl Segmenter {
                     Some(features) => self.voice.probability(features),
                     None => 0.0,
                 };
-                let quiet = if stands_out(self.config.release_db) {
+                let quiet = if power >= self.threshold(self.release) {
                     0
                 } else {
                     quiet + 1
@@ -528,6 +527,11 @@ impl Segmenter {
         }
     }
 
+    /// The least power of a frame that stands out of the floor by `ratio`.
+    fn threshold(&self, ratio: f32) -> f32 {
+        (self.level.floor() * ratio).max(self.least)
+    }
+
     /// Power of the frame that was heard `back` frames ago.
     fn power(&self, back: u64) -> f32 {
         self.history[((self.heard - 1 - back) % HISTORY as u64) as usize]
@@ -541,7 +545,7 @@ impl Segmenter {
         let power = self.power(back);
         match self.phase {
             Phase::Silence { active } => {
-                let threshold = self.level.threshold(config.onset_db, config.min_level_dbfs);
+                let threshold = self.threshold(self.onset);
                 let is_active = power >= threshold && self.probability >= config.voice_onset;
                 let active = if is_active {
                     active + 1
@@ -568,10 +572,7 @@ impl Segmenter {
                 }
             }
             Phase::Speech(mut utterance) => {
-                let threshold = self
-                    .level
-                    .threshold(config.release_db, config.min_level_dbfs)
-                    .max(utterance.peak * RANGE);
+                let threshold = self.threshold(self.release).max(utterance.peak * RANGE);
                 utterance.peak *= PEAK_DECAY;
                 if power >= threshold && self.probability >= config.voice_release {
                     utterance.active = utterance.active.saturating_add(1);

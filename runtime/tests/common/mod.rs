@@ -2,9 +2,12 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 #[cfg(feature = "std")]
+pub mod flac;
+#[cfg(feature = "std")]
 pub mod flat;
 #[cfg(all(feature = "tract", feature = "cli"))]
 pub mod program;
+pub mod riff;
 pub mod stream;
 #[cfg(feature = "tract")]
 pub mod tiny;

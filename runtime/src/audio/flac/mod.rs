@@ -127,7 +127,10 @@ impl FlacReader {
             self.ended = true;
             self.finish(warnings)?;
         }
-        let left = self.info.total.map_or(u64::MAX, |total| total.saturating_sub(self.read));
+        let left = self
+            .info
+            .total
+            .map_or(u64::MAX, |total| total.saturating_sub(self.read));
         let silence = self.silence.min(left).min(FRAMES_AT_ONCE as u64);
         if silence > 0 {
             values.resize(silence as usize * self.info.channels, 0.0);

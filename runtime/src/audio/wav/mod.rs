@@ -74,7 +74,10 @@ impl WavReader {
                 b"fmt " => {
                     let wanted = FORMAT_BYTES.min(size as usize);
                     let body = source.peek(wanted)?;
-                    let body = body[..body.len().min(wanted)].to_vec();
+                    let body = body.get(..wanted).map(<[u8]>::to_vec);
+                    let body = body.ok_or_else(|| AudioError::TruncatedHeader {
+                        file: source.file.clone(),
+                    })?;
                     let parsed = parse(source, &body, layout.big_endian)?;
                     if format.replace(parsed).is_some() {
                         warnings.add(AudioWarning::SecondFormat)?;
