@@ -16,6 +16,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ser_runtime::bundle::MANIFEST_FILE;
 use serde_json::{Map, Value, json};
 
 use self::budget::BudgetError;
@@ -27,6 +28,7 @@ use crate::data::folds::{self, FoldError};
 use crate::data::task::{Task, TaskError};
 use crate::device::{Chosen, DeviceError};
 use crate::evaluate::Scores;
+use crate::export::BUNDLE_DIR;
 use crate::model::{FitOutcome, HeldOut, ModelError};
 use crate::nn::BackendError;
 use crate::progress::Progress;
@@ -88,6 +90,12 @@ pub enum FitError {
     /// The folder holds a run that has not ended.
     #[error("{} holds a run that has not ended: --resume goes on with it, --overwrite starts anew", path.display())]
     Unfinished {
+        /// Folder of the run.
+        path: PathBuf,
+    },
+    /// The folder holds a model.
+    #[error("{} holds a finished model: --overwrite replaces it, or choose another folder with -o", path.display())]
+    Finished {
         /// Folder of the run.
         path: PathBuf,
     },
@@ -188,6 +196,20 @@ impl std::fmt::Debug for FitOptions<'_> {
     }
 }
 
+/// Whether a run may begin in `out`: worth asking before tables are read.
+///
+/// # Errors
+/// [`FitError::Finished`] where a model is there and neither `resume` nor `overwrite` is asked for.
+pub fn check_free(out: &Path, resume: bool, overwrite: bool) -> Result<(), FitError> {
+    let bundle = out.join(BUNDLE_DIR).join(MANIFEST_FILE);
+    if !resume && !overwrite && bundle.exists() {
+        return Err(FitError::Finished {
+            path: out.to_owned(),
+        });
+    }
+    Ok(())
+}
+
 /// Trains on `table` as `config` says and returns what export needs.
 ///
 /// # Errors
@@ -221,7 +243,12 @@ pub fn fit(
                 path: out.to_owned(),
             });
         }
-        _ => None,
+        Some(_) => {
+            return Err(FitError::Finished {
+                path: out.to_owned(),
+            });
+        }
+        None => None,
     };
     let mut training = Training::new(config, &task, split.clone(), &options.device.device)?;
     let mut metrics = match start {
