@@ -120,7 +120,7 @@ pub enum FitError {
         source: serde_json::Error,
     },
     /// Reading or writing failed.
-    #[error("cannot {action} {}: {source}{}", path.display(), atomic::write_hint(source))]
+    #[error("cannot {action} {}: {source}{}", path.display(), atomic::hint(action, source))]
     Io {
         /// The file.
         path: PathBuf,
