@@ -42,6 +42,15 @@ impl Config {
         }
     }
 
+    /// Samples of the longest utterance that fits into `max_frames`; 0 for a rate that is not
+    /// supported.
+    pub const fn max_samples(&self) -> usize {
+        match Geometry::new(self.sample_rate) {
+            Some(g) => g.frame_b + (self.max_frames + 1) * g.hop - 1,
+            None => 0,
+        }
+    }
+
     /// The same for these groups alone.
     pub const fn with_groups(self, groups: FeatureGroups) -> Self {
         Self { groups, ..self }

@@ -101,17 +101,18 @@ pub enum AdaptError {
 
 /// What stands between extractor and encoder. `()` leaves the features as they are.
 pub trait Adapt {
-    /// Changes the raw features of an utterance in place, before the encoder sees them. With `learn` the utterance is over, and what comes
-    /// later is changed in the light of it, too.
-    fn adapt(&mut self, features: &mut [f32], learn: bool);
+    /// Changes the raw features of an utterance in place, before the encoder sees them. With `learn`,
+    /// its seconds of voice, the utterance is over, and what comes later is changed in the light of
+    /// it, too.
+    fn adapt(&mut self, features: &mut [f32], learn: Option<f32>);
 }
 
 impl Adapt for () {
-    fn adapt(&mut self, _: &mut [f32], _: bool) {}
+    fn adapt(&mut self, _: &mut [f32], _: Option<f32>) {}
 }
 
 impl<A: Adapt> Adapt for Option<A> {
-    fn adapt(&mut self, features: &mut [f32], learn: bool) {
+    fn adapt(&mut self, features: &mut [f32], learn: Option<f32>) {
         if let Some(adapter) = self {
             adapter.adapt(features, learn);
         }
@@ -119,7 +120,7 @@ impl<A: Adapt> Adapt for Option<A> {
 }
 
 impl<A: Adapt> Adapt for &mut A {
-    fn adapt(&mut self, features: &mut [f32], learn: bool) {
+    fn adapt(&mut self, features: &mut [f32], learn: Option<f32>) {
         (**self).adapt(features, learn);
     }
 }
@@ -337,7 +338,7 @@ impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> AdaptiveNormaliser<N, M> {
 
 impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> Adapt for AdaptiveNormaliser<N, M> {
     /// Columns that only one side has are left alone, as is a column that was constant in training.
-    fn adapt(&mut self, features: &mut [f32], learn: bool) {
+    fn adapt(&mut self, features: &mut [f32], learn: Option<f32>) {
         let (a, b) = self.shares();
         let past = self.weight.min(self.config.horizon - 1.0);
         let rate = 1.0 / (past + 1.0);
@@ -359,7 +360,7 @@ impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> Adapt for AdaptiveNormalis
                     *x = mapped;
                 }
             }
-            if learn {
+            if learn.is_some() {
                 // One step of West's weighted recurrence (1979).
                 let reach = self.config.outlier * spread;
                 let delta = z.clamp(centre - reach, centre + reach) - *mean;
@@ -367,7 +368,7 @@ impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> Adapt for AdaptiveNormalis
                 *variance = past * rate * (*variance + delta * delta * rate);
             }
         }
-        if learn {
+        if learn.is_some() {
             self.weight = past + 1.0;
         }
     }

@@ -88,10 +88,12 @@ pub mod bundle;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod crc32;
+pub mod cut;
 pub mod engine;
 #[cfg(feature = "std")]
 pub mod extract;
 pub mod footprint;
+pub mod hearing;
 pub mod live;
 #[cfg(feature = "std")]
 pub mod model;
@@ -103,6 +105,8 @@ pub mod quality;
 pub mod recognizer;
 pub mod resample;
 pub mod segment;
+#[cfg(feature = "std")]
+pub mod timeline;
 
 /// What [`recognizer`] is made with and may fail with, for programs that depend on this crate alone.
 pub use ser_features::{Config, ConfigError, FinishError, PushError};

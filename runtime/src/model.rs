@@ -1,6 +1,5 @@
 //! A bundle and an engine: the short way from a recording to a prediction.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -9,12 +8,14 @@ use ser_features::{Config, FeatureSet};
 use crate::adapt::Adapt;
 use crate::audio::Pcm;
 use crate::bundle::{Bundle, BundleError};
+use crate::cut::CutConfig;
 use crate::engine::static_model::{OwnedStaticEngine, Precision};
 use crate::engine::{Engine, LoadError};
 use crate::live::{LiveConfig, LiveError, OwnedLiveRecognizer};
-use crate::prediction::Prediction;
+use crate::prediction::{Decision, Prediction};
 use crate::recognizer::{OwnedRecognizer, RecognizerError};
 use crate::resample::{ResampleError, resample};
+use crate::timeline::{Timeline, TimelineRecognizer};
 
 /// Which engine computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +111,7 @@ pub enum ModelError {
 pub struct Model {
     bundle: Bundle,
     engine: Box<dyn Engine + Send>,
+    abstain_below: Option<f32>,
 }
 
 impl Model {
@@ -138,7 +140,11 @@ impl Model {
             EngineKind::Static => Box::new(OwnedStaticEngine::load(&bundle, Precision::F32)?),
             EngineKind::StaticInt8 => Box::new(OwnedStaticEngine::load(&bundle, Precision::Int8)?),
         };
-        Ok(Self { bundle, engine })
+        Ok(Self {
+            bundle,
+            engine,
+            abstain_below: None,
+        })
     }
 
     /// The bundle.
@@ -175,11 +181,11 @@ impl Model {
         max_samples: usize,
     ) -> Result<OwnedRecognizer<&mut (dyn Engine + Send + 'static)>, ModelError> {
         let config = Config::for_samples(sample_rate, max_samples, self.feature_set()?);
-        let temperature = self.bundle.manifest.calibration.temperature;
+        let decision = self.decision();
         Ok(OwnedRecognizer::owned(
             config,
             self.engine.as_mut(),
-            temperature,
+            decision,
         )?)
     }
 
@@ -194,17 +200,44 @@ impl Model {
         adapt: A,
     ) -> Result<OwnedLiveRecognizer<&mut (dyn Engine + Send + 'static), A>, ModelError> {
         let set = self.feature_set()?;
-        let temperature = self.bundle.manifest.calibration.temperature;
-        let engine = self.engine.as_mut();
+        let decision = self.decision();
         Ok(OwnedLiveRecognizer::owned(
             rate,
             self.bundle.manifest.model_rate(rate),
             set,
             config,
-            engine,
-            temperature,
+            self.engine.as_mut(),
+            decision,
             adapt,
         )?)
+    }
+
+    /// How logits become a label: the bundle's temperature, and the least probability that it asks
+    /// for unless [`Self::abstain_below`] was called.
+    pub fn decision(&self) -> Decision {
+        let own = self.bundle.manifest.decision();
+        Decision {
+            abstain_below: self.abstain_below.unwrap_or(own.abstain_below),
+            ..own
+        }
+    }
+
+    /// Asks for another least probability of a label than the bundle does, 0 to 1.
+    pub fn abstain_below(&mut self, probability: f32) {
+        self.abstain_below = Some(probability);
+    }
+
+    /// A live recogniser's configuration that cuts a stream as the training recordings were cut.
+    pub fn live_config(&self) -> LiveConfig {
+        LiveConfig {
+            cut: self.cut(),
+            update_ms: 0,
+        }
+    }
+
+    /// How recordings are cut for this model: as the bundle says, by the defaults if it does not.
+    pub fn cut(&self) -> CutConfig {
+        self.bundle.manifest.cut()
     }
 
     /// Bundle and engine apart, for [several recognisers with one engine](crate::engine::SharedEngine).
@@ -212,17 +245,51 @@ impl Model {
         (self.bundle, self.engine)
     }
 
-    /// The prediction for a whole recording, which is brought to the [model's rate](crate::bundle::Manifest::model_rate) first.
+    /// A recogniser of a recording at `rate` Hz that is pushed piece by piece, cut as the bundle
+    /// says.
+    ///
+    /// # Errors
+    /// As [`Self::live`].
+    pub fn recording<A: Adapt>(
+        &mut self,
+        rate: u32,
+        adapt: A,
+    ) -> Result<TimelineRecognizer<&mut (dyn Engine + Send + 'static), A>, ModelError> {
+        let labels = self.bundle.manifest.labels.clone();
+        let decision = self.decision();
+        let config = self.live_config();
+        let live = self.live(rate, config, adapt)?;
+        Ok(TimelineRecognizer::new(live, rate, labels, decision))
+    }
+
+    /// The utterances of a recording.
+    ///
+    /// # Errors
+    /// As [`Self::recording`], and [`ModelError::Recognizer`] where an utterance cannot be
+    /// recognised.
+    pub fn timeline(&mut self, pcm: &Pcm) -> Result<Timeline, ModelError> {
+        let mut recording = self.recording(pcm.sample_rate, ())?;
+        recording.push(&pcm.samples)?;
+        Ok(recording.finish()?)
+    }
+
+    /// The prediction for the speech in a recording: the summary of its [`timeline`](Self::timeline).
+    ///
+    /// # Errors
+    /// As [`Self::timeline`].
+    pub fn predict(&mut self, pcm: &Pcm) -> Result<Prediction, ModelError> {
+        Ok(self.timeline(pcm)?.summary)
+    }
+
+    /// The prediction for a whole recording, speech or not, which is brought to the
+    /// [model's rate](crate::bundle::Manifest::model_rate) first.
     ///
     /// # Errors
     /// As [`Self::recognizer`], and [`ModelError::Recognizer`] for a recording shorter than 70 ms.
-    pub fn predict(&mut self, pcm: &Pcm) -> Result<Prediction, ModelError> {
+    pub fn predict_whole(&mut self, pcm: &Pcm) -> Result<Prediction, ModelError> {
         let labels = self.bundle.manifest.labels.clone();
         let rate = self.bundle.manifest.model_rate(pcm.sample_rate);
-        let mut samples = Cow::Borrowed(&pcm.samples);
-        if rate != pcm.sample_rate {
-            samples = Cow::Owned(resample(&pcm.samples, pcm.sample_rate, rate)?);
-        }
+        let samples = resample(&pcm.samples, pcm.sample_rate, rate)?;
         let mut recognizer = self.recognizer(rate, samples.len())?;
         recognizer.push(&samples)?;
         Ok(recognizer.finish()?.named(&labels))

@@ -71,6 +71,20 @@ impl RawEncoding {
         }
     }
 
+    /// What it is, in words.
+    pub const fn name_in_words(self) -> &'static str {
+        match self {
+            Self::U8 => "8-bit PCM",
+            Self::S16le => "16-bit PCM",
+            Self::S24le => "24-bit PCM",
+            Self::S32le => "32-bit PCM",
+            Self::F32le => "32-bit float",
+            Self::F64le => "64-bit float",
+            Self::Alaw => "A-law",
+            Self::Ulaw => "µ-law",
+        }
+    }
+
     /// The [`value`](Self::value) that becomes 1: `2^(b-1) - 1` for `b` bits (G.711 is expanded to 16), 1 for floats.
     pub const fn full_scale(self) -> f32 {
         match self {

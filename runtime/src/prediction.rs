@@ -4,15 +4,94 @@
 use alloc::{string::String, vec::Vec};
 
 use crate::quality::Quality;
+use crate::segment::Verdict;
+
+/// Why there is no label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "std", derive(serde::Serialize))]
+#[non_exhaustive]
+pub enum Reason {
+    /// Nothing in it was speech.
+    #[cfg_attr(feature = "std", serde(rename = "no speech"))]
+    NoSpeech,
+    /// Too little speech for features that mean anything.
+    #[cfg_attr(feature = "std", serde(rename = "too short"))]
+    TooShort,
+    /// Next to no level.
+    #[cfg_attr(feature = "std", serde(rename = "silent"))]
+    Silent,
+    /// Too little of it is voiced.
+    #[cfg_attr(feature = "std", serde(rename = "too little voiced speech"))]
+    Unvoiced,
+    /// Samples far beyond -1..1.
+    #[cfg_attr(feature = "std", serde(rename = "samples out of range"))]
+    NotInRange,
+    /// The most probable label is less probable than what is asked for.
+    #[cfg_attr(feature = "std", serde(rename = "low confidence"))]
+    LowConfidence,
+}
+
+impl Reason {
+    /// In words, as in JSON.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NoSpeech => "no speech",
+            Self::TooShort => "too short",
+            Self::Silent => "silent",
+            Self::Unvoiced => "too little voiced speech",
+            Self::NotInRange => "samples out of range",
+            Self::LowConfidence => "low confidence",
+        }
+    }
+
+    /// Why a segmenter's verdict gives no utterance.
+    pub const fn of(verdict: Verdict) -> Option<Self> {
+        match verdict {
+            Verdict::Speech => None,
+            Verdict::TooShort => Some(Self::TooShort),
+            Verdict::NotVoice => Some(Self::NoSpeech),
+        }
+    }
+}
+
+/// How logits become a label.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decision {
+    /// Divides the logits before the softmax; positive.
+    pub temperature: f32,
+    /// No label below this probability, 0 to 1; 0 always gives one.
+    pub abstain_below: f32,
+}
+
+impl Decision {
+    /// The most probable label, always, at a temperature.
+    pub const fn at(temperature: f32) -> Self {
+        Self {
+            temperature,
+            abstain_below: 0.0,
+        }
+    }
+
+    /// The label that calibrated `probabilities` speak for, or why there is none.
+    pub fn label(&self, probabilities: &[f32]) -> Result<usize, Reason> {
+        let best = argmax(probabilities);
+        match probabilities.get(best) {
+            Some(&p) if p >= self.abstain_below => Ok(best),
+            Some(_) => Err(Reason::LowConfidence),
+            None => Err(Reason::NoSpeech),
+        }
+    }
+}
 
 /// The result of an utterance, borrowed from the recogniser that made it: no heap.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome<'a> {
-    /// Index of the most probable label.
-    pub label: usize,
-    /// Calibrated probability of each label; they sum to 1.
+    /// Index of the most probable label, or why there is none.
+    pub label: Result<usize, Reason>,
+    /// Calibrated probability of each label; they sum to 1. Empty for an utterance that is
+    /// [unfit](Quality::unfit): no number is calibrated for such a one.
     pub probabilities: &'a [f32],
-    /// Samples of the utterance.
+    /// Samples of the utterance, at the model's rate.
     pub samples: u64,
     /// Its length in seconds.
     pub duration_s: f32,
@@ -21,17 +100,18 @@ pub struct Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    /// Probability of the most probable label.
-    pub fn confidence(&self) -> f32 {
-        self.probabilities.get(self.label).copied().unwrap_or(0.0)
+    /// Probability of the most probable label; none for an unfit utterance.
+    pub fn confidence(&self) -> Option<f32> {
+        self.probabilities.get(argmax(self.probabilities)).copied()
     }
 
     /// The outcome with the labels' names; `labels` in the order of the classifier's outputs.
     #[cfg(feature = "alloc")]
     pub fn named(&self, labels: &[String]) -> Prediction {
         Prediction {
-            label: labels.get(self.label).cloned().unwrap_or_default(),
-            uncertain: false,
+            label: self
+                .label
+                .map(|i| labels.get(i).cloned().unwrap_or_default()),
             probabilities: labels
                 .iter()
                 .cloned()
@@ -48,27 +128,18 @@ impl Outcome<'_> {
 #[cfg(feature = "alloc")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// The most probable label; `null` in JSON where it is [`uncertain`](Self::uncertain).
-    pub label: String,
-    /// Whether its probability is below what was asked for with [`abstain_below`](Self::abstain_below).
-    pub uncertain: bool,
-    /// Calibrated probability of each label, in the order of the bundle; they sum to 1.
+    /// The most probable label, or why there is none: `null` in JSON, with `uncertain` and the
+    /// `reason`.
+    pub label: Result<String, Reason>,
+    /// Calibrated probability of each label, in the order of the bundle; they sum to 1. Empty
+    /// (`null` in JSON) for an unfit utterance.
     pub probabilities: Vec<(String, f32)>,
-    /// Probability of [`Self::label`].
-    pub confidence: f32,
+    /// Probability of the most probable label; none for an unfit utterance.
+    pub confidence: Option<f32>,
     /// Length of the utterance in seconds.
     pub duration_s: f32,
     /// How fit the recording is.
     pub quality: Quality,
-}
-
-#[cfg(feature = "alloc")]
-impl Prediction {
-    /// Marks the prediction as uncertain if its confidence is below `threshold`; 0 marks none.
-    pub fn abstain_below(mut self, threshold: f32) -> Self {
-        self.uncertain = self.confidence < threshold;
-        self
-    }
 }
 
 #[cfg(feature = "std")]
@@ -84,11 +155,12 @@ impl serde::Serialize for Prediction {
             }
         }
 
-        let mut out = serializer.serialize_struct("Prediction", 6)?;
-        let label = (!self.uncertain).then_some(&self.label);
-        out.serialize_field("label", &label)?;
-        out.serialize_field("uncertain", &self.uncertain)?;
-        out.serialize_field("probabilities", &Map(&self.probabilities))?;
+        let mut out = serializer.serialize_struct("Prediction", 7)?;
+        out.serialize_field("label", &self.label.as_ref().ok())?;
+        out.serialize_field("uncertain", &self.label.is_err())?;
+        out.serialize_field("reason", &self.label.as_ref().err())?;
+        let probabilities = (!self.probabilities.is_empty()).then(|| Map(&self.probabilities));
+        out.serialize_field("probabilities", &probabilities)?;
         out.serialize_field("confidence", &self.confidence)?;
         out.serialize_field("duration_s", &self.duration_s)?;
         out.serialize_field("quality", &self.quality)?;

@@ -10,7 +10,7 @@ use ser_features::{
 use crate::adapt::Adapt;
 use crate::engine::{Engine, EngineError};
 use crate::pcm::in_blocks;
-use crate::prediction::{Outcome, argmax, softmax};
+use crate::prediction::{Decision, Outcome, softmax};
 use crate::quality::QualityMeter;
 
 /// Recognises one utterance after the other.
@@ -26,7 +26,7 @@ pub struct Recognizer<E, M, S> {
     scratch: S,
     features: Features,
     meter: QualityMeter,
-    temperature: f32,
+    decision: Decision,
 }
 
 /// A recogniser that owns its memory.
@@ -76,6 +76,12 @@ pub enum RecognizerError {
         /// The temperature.
         temperature: f32,
     },
+    /// The least probability of a label is no probability.
+    #[error("labels are given from a probability of {abstain_below} on, which is not 0 to 1")]
+    Abstain {
+        /// The probability.
+        abstain_below: f32,
+    },
 }
 
 /// Floats of scratch memory that a recogniser with `engine` needs: the code and one probability a label.
@@ -94,11 +100,11 @@ impl<E: Engine> OwnedRecognizer<E> {
     ///
     /// # Errors
     /// As [`Recognizer::new`].
-    pub fn owned(config: Config, engine: E, temperature: f32) -> Result<Self, RecognizerError> {
+    pub fn owned(config: Config, engine: E, decision: Decision) -> Result<Self, RecognizerError> {
         // The extractor's own constructor refuses a rate for which no memory length is known.
         let memory = alloc::vec![0.0; narrowed(config, &engine).memory_len()];
         let scratch = alloc::vec![0.0; scratch_len(&engine)];
-        Self::new(config, engine, temperature, memory, scratch)
+        Self::new(config, engine, decision, memory, scratch)
     }
 }
 
@@ -110,14 +116,14 @@ where
 {
     /// A recogniser of utterances of up to `config.max_frames` frames of 10 ms. Only groups of features that the model reads
     /// ([`Engine::groups`]) are computed: `memory` has at least [`Config::memory_len`] floats of the configuration
-    /// [`with`](Config::with_groups) those. `scratch` has at least [`scratch_len`]; `temperature` divides the logits.
+    /// [`with`](Config::with_groups) those. `scratch` has at least [`scratch_len`]; `decision` turns logits into a label.
     ///
     /// # Errors
-    /// [`RecognizerError::Config`], [`RecognizerError::FeatureCount`], [`RecognizerError::Groups`], [`RecognizerError::Scratch`], [`RecognizerError::Temperature`].
+    /// [`RecognizerError::Config`], [`RecognizerError::FeatureCount`], [`RecognizerError::Groups`], [`RecognizerError::Scratch`], [`RecognizerError::Temperature`], [`RecognizerError::Abstain`].
     pub fn new(
         config: Config,
         engine: E,
-        temperature: f32,
+        decision: Decision,
         memory: M,
         mut scratch: S,
     ) -> Result<Self, RecognizerError> {
@@ -136,8 +142,15 @@ where
         if found < needed {
             return Err(RecognizerError::Scratch { found, needed });
         }
+        let Decision {
+            temperature,
+            abstain_below,
+        } = decision;
         if !(temperature.is_finite() && temperature > 0.0) {
             return Err(RecognizerError::Temperature { temperature });
+        }
+        if !(0.0..=1.0).contains(&abstain_below) {
+            return Err(RecognizerError::Abstain { abstain_below });
         }
         let extractor = Extractor::new(narrowed(config, &engine), memory)?;
         Ok(Self {
@@ -145,8 +158,8 @@ where
             engine,
             scratch,
             features: Features::zeroed(),
-            meter: QualityMeter::new(),
-            temperature,
+            meter: QualityMeter::new(config.sample_rate),
+            decision,
         })
     }
 
@@ -192,7 +205,8 @@ where
     }
 
     /// [`finish`](Self::finish) with features that `adapt` changes before the model sees them. With `learn`, `adapt` also learns from the
-    /// utterance as it was extracted, unless that is too short, silent or without voice: its features then say nothing about a speaker.
+    /// utterance as it was extracted, by its seconds of voice, unless that is [unfit](crate::quality::Quality::unfit): its features then say nothing
+    /// about a speaker, and the model is not asked.
     /// [`features`](Self::features) are then the changed ones.
     ///
     /// # Errors
@@ -211,9 +225,22 @@ where
         let voiced = groups
             .computes_pitch()
             .then(|| self.extractor.voiced_frames());
-        let quality = self
-            .meter
-            .quality(rate, self.extractor.pitch_frames(), voiced);
+        let quality = self.meter.quality(self.extractor.pitch_frames(), voiced);
+        let samples = self.meter.samples();
+        let duration_s = (samples as f64 / f64::from(rate)) as f32;
+        let unfit = quality.unfit();
+        let learn = (learn && unfit.is_none()).then(|| quality.voiced_s.unwrap_or(duration_s));
+        adapt.adapt(self.features.as_mut(), learn);
+        let mut outcome = Outcome {
+            label: unfit.map_or(Ok(0), Err),
+            probabilities: &[],
+            samples,
+            duration_s,
+            quality,
+        };
+        if unfit.is_some() {
+            return Ok(outcome);
+        }
         let (code_len, labels) = (self.engine.code_len(), self.engine.label_count());
         let scratch = self.scratch.as_mut();
         let too_small = RecognizerError::Scratch {
@@ -226,24 +253,18 @@ where
         let Some(probabilities) = rest.get_mut(..labels) else {
             return Err(too_small);
         };
-        let learn = learn && !(quality.too_short || quality.silent || quality.unvoiced);
-        adapt.adapt(self.features.as_mut(), learn);
         self.engine.encode(self.features.as_slice(), code)?;
         self.engine.classify(code, probabilities)?;
-        softmax(probabilities, self.temperature);
-        Ok(Outcome {
-            label: argmax(probabilities),
-            probabilities,
-            samples: self.meter.samples(),
-            duration_s: (self.meter.samples() as f64 / f64::from(rate)) as f32,
-            quality,
-        })
+        softmax(probabilities, self.decision.temperature);
+        outcome.label = self.decision.label(probabilities);
+        outcome.probabilities = probabilities;
+        Ok(outcome)
     }
 
     /// Forgets the utterance; tables, model and memory stay.
     pub fn reset(&mut self) {
         self.extractor.reset();
-        self.meter = QualityMeter::new();
+        self.meter.reset();
     }
 
     /// What the extractor was made for.

@@ -24,6 +24,11 @@ const SILENCE_DBFS: f32 = -120.0;
 
 /// When an utterance starts and ends. Times are in milliseconds and are rounded down to frames of 10 ms.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    feature = "std",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
 pub struct SegmentConfig {
     /// A frame this many dB above the noise floor is active while nobody speaks. Default 9.
     pub onset_db: f32,
@@ -86,6 +91,21 @@ pub enum SegmentError {
 const MAX_MS: u32 = 10_000;
 
 impl SegmentConfig {
+    /// Every setting in the order of the fields, little-endian.
+    pub(crate) fn numbers(&self) -> [[u8; 4]; 9] {
+        [
+            self.onset_db.to_le_bytes(),
+            self.release_db.to_le_bytes(),
+            self.min_level_dbfs.to_le_bytes(),
+            self.initial_floor_dbfs.to_le_bytes(),
+            self.attack_ms.to_le_bytes(),
+            self.hangover_ms.to_le_bytes(),
+            self.pre_roll_ms.to_le_bytes(),
+            self.tail_ms.to_le_bytes(),
+            self.min_speech_ms.to_le_bytes(),
+        ]
+    }
+
     /// Checks the settings against each other.
     ///
     /// # Errors
@@ -170,10 +190,24 @@ pub enum Activity {
     End {
         /// First sample after it.
         at: u64,
-        /// Whether it was active for [`SegmentConfig::min_speech_ms`].
-        enough: bool,
+        /// What it was.
+        verdict: Verdict,
     },
 }
+
+/// What an utterance, or the part of it since the last [`Segmenter::cut`], turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Speech.
+    Speech,
+    /// Active for less than [`SegmentConfig::min_speech_ms`].
+    TooShort,
+    /// Loud enough, but no voice.
+    NotVoice,
+}
+
+/// Changes whenever the places of some utterances change: training tables and bundles name it.
+pub const SEGMENTER_ID: &str = "voice-1";
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
@@ -282,7 +316,7 @@ impl Segmenter {
     }
 
     /// The stream ends here, or is cut: where an utterance that is going on ends, and whether it was active for long enough.
-    pub fn finish(&mut self) -> Option<(u64, bool)> {
+    pub fn finish(&mut self) -> Option<(u64, Verdict)> {
         let Phase::Speech {
             active,
             last_active,
@@ -294,15 +328,29 @@ impl Segmenter {
         let at = self.position.min(last_active + self.tail());
         self.free_from = at;
         self.phase = Phase::Silence { active: 0 };
-        Some((at, self.enough(active)))
+        Some((at, self.verdict(active)))
+    }
+
+    /// The utterance was cut for its length: what was heard of it is judged, and what follows is
+    /// judged by itself.
+    pub fn cut(&mut self) -> Verdict {
+        let Phase::Speech { active, .. } = &mut self.phase else {
+            return Verdict::TooShort;
+        };
+        let before = core::mem::take(active);
+        self.verdict(before)
     }
 
     fn tail(&self) -> u64 {
         u64::from(frames(self.config.tail_ms)) * self.frame_len as u64
     }
 
-    fn enough(&self, active: u32) -> bool {
-        active >= frames(self.config.min_speech_ms)
+    fn verdict(&self, active: u32) -> Verdict {
+        if active >= frames(self.config.min_speech_ms) {
+            Verdict::Speech
+        } else {
+            Verdict::TooShort
+        }
     }
 
     fn end_frame(&mut self) -> Activity {
@@ -380,7 +428,7 @@ impl Segmenter {
                     };
                 }
                 match self.finish() {
-                    Some((at, enough)) => Activity::End { at, enough },
+                    Some((at, verdict)) => Activity::End { at, verdict },
                     None => Activity::Silence,
                 }
             }
@@ -429,7 +477,7 @@ mod tests {
         for activity in seen {
             match *activity {
                 Activity::Start { at } => start = Some(at),
-                Activity::End { at, enough } => found.push((start.take().unwrap(), at, enough)),
+                Activity::End { at, verdict } => found.push((start.take().unwrap(), at, verdict)),
                 _ => {}
             }
         }
@@ -444,11 +492,11 @@ mod tests {
             let seen = run(&mut segmenter, &samples, 777);
             let found = utterances(&seen);
             assert_eq!(found.len(), 1, "{rate} Hz: {found:?}");
-            let (start, end, enough) = found[0];
+            let (start, end, verdict) = found[0];
             let seconds = |at: u64| at as f32 / rate as f32;
             assert!((seconds(start) - 1.8).abs() < 0.03, "{rate} Hz: {found:?}");
             assert!((seconds(end) - 3.4).abs() < 0.03, "{rate} Hz: {found:?}");
-            assert!(enough);
+            assert_eq!(verdict, Verdict::Speech);
             segmenter.reset();
             assert_eq!(run(&mut segmenter, &samples, 1), seen);
         }

@@ -7,8 +7,10 @@ use common::wav::Wav;
 use proptest::prelude::*;
 use ser_features::FeatureSet;
 use ser_runtime::adapt::{Adapt, AdaptConfig, OwnedAdapter};
-use ser_runtime::live::{Event, LiveConfig, LiveError, OwnedLiveRecognizer};
+use ser_runtime::cut::CutError;
+use ser_runtime::live::{CutConfig, Event, LiveConfig, LiveError, OwnedLiveRecognizer};
 use ser_runtime::normalise::{Normaliser, NormaliserKind};
+use ser_runtime::prediction::Decision;
 use ser_runtime::recognizer::Recognizer;
 use ser_runtime::segment::{SegmentConfig, SegmentError};
 
@@ -22,7 +24,7 @@ fn live<A: Adapt>(rate: u32, config: LiveConfig, adapt: A) -> OwnedLiveRecognize
         FeatureSet::Emobase2010,
         config,
         Fixed,
-        1.5,
+        Decision::at(1.5),
         adapt,
     )
     .unwrap()
@@ -83,8 +85,8 @@ fn an_utterance_is_what_a_recogniser_makes_of_its_samples() {
         if said.what != "end" {
             continue;
         }
-        let extractor = config.extractor(RATE, FeatureSet::Emobase2010);
-        let mut recognizer = Recognizer::owned(extractor, Fixed, 1.5).unwrap();
+        let extractor = config.cut.extractor(RATE, FeatureSet::Emobase2010);
+        let mut recognizer = Recognizer::owned(extractor, Fixed, Decision::at(1.5)).unwrap();
         let span = said.span.start as usize..said.span.end as usize;
         recognizer.push(&samples[span]).unwrap();
         let outcome = recognizer.finish().unwrap();
@@ -97,9 +99,11 @@ fn an_utterance_is_what_a_recogniser_makes_of_its_samples() {
 fn long_utterances_are_cut_and_nothing_is_lost_between() {
     let samples = stream(RATE, 6.0, &[(0.5, 4.2, 150.0)]);
     let config = LiveConfig {
-        max_utterance_ms: 1_000,
+        cut: CutConfig {
+            max_utterance_ms: 1_000,
+            ..CutConfig::default()
+        },
         update_ms: 400,
-        ..LiveConfig::default()
     };
     let said = heard(&mut live(RATE, config, ()), &samples, &[]);
     let ends: Vec<&Said> = said.iter().filter(|s| s.what == "end").collect();
@@ -136,7 +140,8 @@ fn a_sample_that_is_no_number_is_refused_with_its_chunk() {
     let mut live = live(RATE, LiveConfig::default(), ());
     live.push(&[0.0; 100], |_| panic!("silence")).unwrap();
     let error = live.push(&[0.0, f32::NAN], |_| panic!("refused"));
-    assert_eq!(error, Err(LiveError::NotFinite { index: 1 }));
+    let refused = LiveError::Cut(CutError::NotFinite { index: 1 });
+    assert_eq!(error, Err(refused));
     assert_eq!(live.position(), 100);
     // Enormous but finite samples make no features; the utterance is reported and the stream goes on.
     let huge: Vec<f32> = (0..16_000)
@@ -160,27 +165,49 @@ fn a_sample_that_is_no_number_is_refused_with_its_chunk() {
 #[test]
 fn bad_set_ups_are_refused() {
     let make = |rate, config| {
-        OwnedLiveRecognizer::owned(rate, RATE, FeatureSet::Emobase2010, config, Fixed, 1.0, ())
-            .map(|_| ())
+        let decision = Decision::at(1.0);
+        OwnedLiveRecognizer::owned(
+            rate,
+            RATE,
+            FeatureSet::Emobase2010,
+            config,
+            Fixed,
+            decision,
+            (),
+        )
+        .map(|_| ())
     };
     let default = LiveConfig::default();
     assert!(matches!(
         make(7_000, default),
-        Err(LiveError::Segment(SegmentError::SampleRate { rate: 7_000 }))
+        Err(LiveError::Cut(CutError::Segment(
+            SegmentError::SampleRate { rate: 7_000 }
+        )))
     ));
-    assert!(matches!(make(44_101, default), Err(LiveError::Resample(_))));
     for ms in [0, 499, 60_001, u32::MAX] {
-        let config = LiveConfig {
+        let cut = CutConfig {
             max_utterance_ms: ms,
+            ..default.cut
+        };
+        let error = LiveError::Cut(CutError::MaxUtterance { ms });
+        assert_eq!(make(RATE, LiveConfig { cut, ..default }), Err(error));
+    }
+    for ms in [1, 69, 60_001, u32::MAX] {
+        let config = LiveConfig {
+            update_ms: ms,
             ..default
         };
-        assert_eq!(make(RATE, config), Err(LiveError::MaxUtterance { ms }));
+        assert_eq!(make(RATE, config), Err(LiveError::Update { ms }));
     }
     let segment = SegmentConfig {
         hangover_ms: 0,
         ..SegmentConfig::default()
     };
-    assert!(make(RATE, LiveConfig { segment, ..default }).is_err());
+    let cut = CutConfig {
+        segment,
+        ..default.cut
+    };
+    assert!(make(RATE, LiveConfig { cut, ..default }).is_err());
 }
 
 #[test]
@@ -254,7 +281,8 @@ proptest! {
         sizes in proptest::collection::vec(prop_oneof![0_usize..40, 0_usize..30_000], 0..200),
     ) {
         let samples = stream(rate, 3.4, &VOICES[..2]);
-        let config = LiveConfig { update_ms, max_utterance_ms: 900, ..LiveConfig::default() };
+        let cut = CutConfig { max_utterance_ms: 900, ..CutConfig::default() };
+        let config = LiveConfig { cut, update_ms };
         let whole = heard(&mut live(rate, config, Some(adapter())), &samples, &[]);
         prop_assert!(whole.len() > 5);
         let pieces = heard(&mut live(rate, config, Some(adapter())), &samples, &sizes);

@@ -5,7 +5,7 @@
 //! it ends in a file beside the output, so that an evaluation goes on where it was stopped. Folds run side by side, one
 //! thread each, so that the scores do not depend on the number of cores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ use crate::fit::{FitError, origin, versions};
 use crate::metrics::{Confusion, OverSeeds, mean_std};
 use crate::model::HeldOut;
 use crate::progress::Progress;
-use crate::table::FeatureTable;
+use crate::table::{FeatureTable, TableError};
 use crate::workers;
 
 /// How rows are parted.
@@ -66,6 +66,9 @@ pub enum EvaluateError {
     /// A training of one of the folds, or what it was given.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// Another table of the same voices does not fit.
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// A fold failed.
     #[error("fold {fold}, seed {seed}: {source}")]
     Fold {
@@ -122,6 +125,9 @@ pub struct EvaluateOptions<'a> {
     pub output: &'a Path,
     /// Score each fold's model with 8-bit weights, too (calibrated on the training rows of the fold).
     pub int8: bool,
+    /// Tables of the same voices heard otherwise, by name: each fold's model is also tested on their rows of the held-out
+    /// speakers.
+    pub also: &'a [(String, FeatureTable)],
 }
 
 /// Mean over seeds, their spread, and each.
@@ -166,6 +172,39 @@ pub struct FoldResult {
     /// The same with 8-bit weights, calibrated on the training rows of the fold; none where they were not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8_logits: Option<Vec<f32>>,
+    /// The same model on the held-out speakers' rows of other tables, in the order of the options.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Tested>,
+}
+
+/// Rows of another table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tested {
+    /// Name of the table.
+    pub table: String,
+    /// SHA-256 of its content.
+    pub table_sha256: String,
+    /// Class index of each row.
+    pub truth: Vec<usize>,
+    /// Logits, `[rows, labels]` row-major.
+    pub logits: Vec<f32>,
+}
+
+/// Scores on another table with the same folds and models.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlsoScores {
+    /// Name of the table.
+    pub table: String,
+    /// Rows tested, with one seed.
+    pub rows: usize,
+    /// Unweighted average recall over the pooled predictions of all folds.
+    pub uar: Summary,
+    /// Share of rows recognised, pooled.
+    pub accuracy: Summary,
+    /// Pooled counts of all seeds, `confusion[truth][prediction]`.
+    pub confusion: Confusion,
 }
 
 /// What 8-bit weights make of the same folds.
@@ -199,6 +238,9 @@ pub struct Scores {
     /// With 8-bit weights, where they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8: Option<Int8Scores>,
+    /// On other tables of the same voices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<AlsoScores>,
     /// Configuration, table, device and version.
     pub origin: Origin,
     /// Versions of what took part.
@@ -261,6 +303,17 @@ impl Scores {
                 &int8.uar,
                 json!({"per_seed": int8.uar.per_seed, "same_label": int8.agreement}),
             ));
+        }
+        for also in &self.also {
+            let protocol = format!(
+                "{}; tested on the same speakers' rows of {}",
+                self.protocol, also.table
+            );
+            let detail = json!({"per_seed": also.uar.per_seed, "confusion": also.confusion.counts});
+            scores.push(Score {
+                protocol,
+                ..score("UAR, pooled over folds", &also.uar, detail)
+            });
         }
         scores
     }
@@ -341,9 +394,10 @@ pub fn evaluate(
     let seeds: Vec<u64> = (0..options.seeds as u64)
         .map(|i| config.seed.wrapping_add(i))
         .collect();
+    let also = other_tasks(&task, options.also)?;
     let origin = origin(table, config, options.device);
     let store = Store::open(&partial_path(options.output), &origin)?;
-    let done = run_all(&task, config, &folds, &seeds, options, store)?;
+    let done = run_all(&task, &also, config, &folds, &seeds, options, store)?;
     let scores = summarise(&task, config, &folds, &seeds, options, origin, done);
     let text = serde_json::to_vec_pretty(&scores).map_err(|e| EvaluateError::Malformed {
         path: options.output.to_owned(),
@@ -356,8 +410,47 @@ pub fn evaluate(
     Ok(scores)
 }
 
+/// Another table of the same voices.
+struct Also<'t> {
+    name: &'t str,
+    sha256: String,
+    task: Task<'t>,
+}
+
+impl Also<'_> {
+    /// The rows of the speakers in `held_out`, rows of `task`.
+    fn rows_of(&self, task: &Task<'_>, held_out: &[usize]) -> Vec<usize> {
+        let speaker = |task: &Task<'_>, i: usize| {
+            let meta = &task.table.meta[task.rows[i]];
+            (meta.corpus.clone(), meta.speaker.clone())
+        };
+        let speakers: BTreeSet<_> = held_out.iter().map(|&i| speaker(task, i)).collect();
+        (0..self.task.len())
+            .filter(|&i| !self.task.is_copy(i) && speakers.contains(&speaker(&self.task, i)))
+            .collect()
+    }
+}
+
+fn other_tasks<'t>(
+    task: &Task<'_>,
+    tables: &'t [(String, FeatureTable)],
+) -> Result<Vec<Also<'t>>, EvaluateError> {
+    let mut out = Vec::with_capacity(tables.len());
+    for (name, table) in tables {
+        let path = Path::new(name);
+        task.table.check_same_features(table, path)?;
+        out.push(Also {
+            name,
+            sha256: table.sha256(),
+            task: Task::new(table, &task.labels).map_err(FitError::from)?,
+        });
+    }
+    Ok(out)
+}
+
 fn run_all(
     task: &Task<'_>,
+    also: &[Also<'_>],
     config: &Config,
     folds: &[Fold],
     seeds: &[u64],
@@ -372,7 +465,11 @@ fn run_all(
         .iter()
         .filter(|(seed, fold)| {
             let found = store.find(*seed, &fold.name);
-            found.is_none_or(|r| options.int8 && r.int8_logits.is_none())
+            let tested = |r: &FoldResult| {
+                let known = r.also.iter().map(|t| (&t.table[..], &t.table_sha256));
+                known.eq(also.iter().map(|a| (a.name, &a.sha256)))
+            };
+            found.is_none_or(|r| !tested(r) || (options.int8 && r.int8_logits.is_none()))
         })
         .collect();
     let progress = Progress::new("evaluate", wanted.len() as u64);
@@ -389,7 +486,7 @@ fn run_all(
             let Some((seed, fold)) = todo.get(next.fetch_add(1, Ordering::Relaxed)) else {
                 break;
             };
-            let result = pool.install(|| one_fold(task, config, fold, *seed, options));
+            let result = pool.install(|| one_fold(task, also, config, fold, *seed, options));
             let result = result.map_err(|source| EvaluateError::Fold {
                 fold: fold.name.clone(),
                 seed: *seed,
@@ -417,6 +514,7 @@ fn run_all(
 
 fn one_fold(
     task: &Task<'_>,
+    also: &[Also<'_>],
     config: &Config,
     fold: &Fold,
     seed: u64,
@@ -428,23 +526,29 @@ fn one_fold(
     let mut training = Training::new(&config, task, split, &options.device.device)?;
     while training.epoch()?.is_some() {}
     let model = training.finished().ok_or(FitError::Misfit)?;
-    let raw: Vec<f32> = fold
-        .held_out
-        .iter()
-        .flat_map(|&i| task.features(i).iter().copied())
-        .collect();
+    let features = |task: &Task<'_>, rows: &[usize]| -> Vec<f32> {
+        let rows = rows.iter().flat_map(|&i| task.features(i));
+        rows.copied().collect()
+    };
+    let raw = features(task, &fold.held_out);
     let int8_logits = if options.int8 {
-        let training_rows: Vec<f32> = fold
-            .train
-            .iter()
-            .flat_map(|&i| task.features(i).iter().copied())
-            .collect();
+        let training_rows = features(task, &fold.train);
         Some(static_model::int8_logits(model, &training_rows, &raw)?)
     } else {
         None
     };
+    let also = also.iter().map(|other| {
+        let rows = other.rows_of(task, &fold.held_out);
+        Ok(Tested {
+            table: other.name.to_owned(),
+            table_sha256: other.sha256.clone(),
+            truth: rows.iter().map(|&i| other.task.classes[i]).collect(),
+            logits: model.logits(&features(&other.task, &rows))?,
+        })
+    });
     Ok(FoldResult {
         seed,
+        also: also.collect::<Result<_, FitError>>()?,
         fold: fold.name.clone(),
         classifier_epochs: training.chosen_epochs(),
         rows: fold.held_out.iter().map(|&i| task.rows[i]).collect(),
@@ -498,9 +602,32 @@ fn summarise(
             .collect(),
         confusion: scores.confusion,
         int8: options.int8.then(|| int8_scores(&done, seeds, classes)),
+        also: (0..options.also.len())
+            .map(|i| also_scores(&done, i, seeds, classes))
+            .collect(),
         origin,
         versions: versions(&options.device.name),
         folds: done,
+    }
+}
+
+/// Scores on the `index`-th other table.
+fn also_scores(done: &[FoldResult], index: usize, seeds: &[u64], classes: usize) -> AlsoScores {
+    let of_seed = |seed: &u64| {
+        let of = done.iter().filter(|r| r.seed == *seed);
+        let tested = of.filter_map(|r| r.also.get(index));
+        tested
+            .map(|t| confusion_of([(&t.truth, &t.logits)].into_iter(), classes))
+            .collect()
+    };
+    let scores = OverSeeds::of(classes, seeds.iter().map(of_seed));
+    let tested = || done.iter().filter_map(|r| r.also.get(index));
+    AlsoScores {
+        table: tested().next().map_or(String::new(), |t| t.table.clone()),
+        rows: tested().map(|t| t.truth.len()).sum::<usize>() / seeds.len().max(1),
+        uar: Summary::of(scores.uar),
+        accuracy: Summary::of(scores.accuracy),
+        confusion: scores.confusion,
     }
 }
 

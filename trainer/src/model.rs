@@ -239,6 +239,8 @@ pub struct FitOutcome {
     pub model: TrainedModel,
     /// Id of the feature set ("emobase2010", "custom", …), as in the feature table.
     pub feature_set: String,
+    /// What was made of the recordings before they were measured; none for tables made elsewhere.
+    pub hearing: Option<ser_runtime::hearing::HearingInfo>,
     /// Column names of the feature table, in the order of the model's input.
     pub feature_names: Vec<String>,
     /// Raw features `[rows, width]` of the rows that the model was trained on, row-major: 8-bit weights are calibrated on them.

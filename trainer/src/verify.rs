@@ -12,7 +12,7 @@ use ser_runtime::bundle::{Bundle, BundleError};
 use ser_runtime::engine::static_model::{F32_FILE, INT8_FILE, OwnedStaticEngine, Precision};
 use ser_runtime::engine::tract::TractEngine;
 use ser_runtime::engine::{Engine, EngineError, LoadError};
-use ser_runtime::extract::{ExtractError, extract_features};
+use ser_runtime::extract::{ExtractError, extract};
 use ser_runtime::prediction::softmax;
 
 use crate::export::onnx_read::{self, OnnxReadError};
@@ -83,6 +83,14 @@ pub enum VerifyError {
     /// A recording cannot be read.
     #[error(transparent)]
     Audio(#[from] AudioError),
+    /// Nothing in a recording is speech.
+    #[error("{}: {reason}: there are no features to compare", path.display())]
+    Speechless {
+        /// The recording.
+        path: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
     /// A recording gives no features.
     #[error("{}: {source}", path.display())]
     Extract {
@@ -192,10 +200,10 @@ pub struct Source {
 }
 
 impl Source {
-    /// The features of a recording, as `bundle` reads them.
+    /// The features of the utterances of a recording, as a device hears them for `bundle`.
     ///
     /// # Errors
-    /// A recording that cannot be read or is too short; a bundle whose features are not extracted.
+    /// A recording that cannot be read or holds no speech; a bundle whose features are not extracted.
     pub fn recording(path: &Path, bundle: &Bundle) -> Result<Self, VerifyError> {
         let set = bundle
             .manifest
@@ -205,13 +213,24 @@ impl Source {
                 set: bundle.manifest.feature_set.id.clone(),
             })?;
         let pcm = read_audio(path)?;
-        let extracted = extract_features(&pcm, set).map_err(|source| VerifyError::Extract {
+        let hearing = bundle.manifest.hears(pcm.sample_rate);
+        let heard = extract(&pcm, set, &hearing).map_err(|source| VerifyError::Extract {
             path: path.into(),
             source,
         })?;
+        if heard.utterances.is_empty() {
+            return Err(VerifyError::Speechless {
+                path: path.into(),
+                reason: heard.reason().words(),
+            });
+        }
+        let utterances = heard.utterances.iter();
         Ok(Self {
             name: path.display().to_string(),
-            values: extracted.features.as_slice().to_vec(),
+            values: utterances
+                .flat_map(|u| u.features.as_slice())
+                .copied()
+                .collect(),
         })
     }
 

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use ser_features::{FeatureSet, feature_names};
+use ser_runtime::hearing::Hearing;
 use ser_trainer::corpus::{Corpus, SyntheticOptions, Utterance, synthesise};
 use ser_trainer::extract::{ExtractionOptions, extract};
 use ser_trainer::table::FeatureTable;
@@ -395,7 +396,10 @@ fn mfcc_of_real_recordings_agree_with_opensmile() {
     let done = extract(
         &corpus,
         &dir.path().join("t.parquet"),
-        &ExtractionOptions::default(),
+        &ExtractionOptions {
+            hearing: Hearing::WHOLE,
+            ..ExtractionOptions::default()
+        },
     )
     .unwrap();
     assert_eq!(done.table.rows, chosen.len());

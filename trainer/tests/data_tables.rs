@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ser_runtime::hearing::Hearing;
 use ser_trainer::table::{FeatureSetTag, FeatureTable, RowMeta, TableError};
 
 fn meta(i: usize) -> RowMeta {
@@ -13,7 +14,9 @@ fn meta(i: usize) -> RowMeta {
         gender: (!i.is_multiple_of(3)).then(|| "F".to_owned()),
         emotion: ["angry", "sad"][i % 2].to_owned(),
         sample_rate: (i != 1).then_some(16000),
+        start_s: (i != 0).then_some(i as f32 / 7.0),
         duration_s: (i != 2).then_some(1.25 + i as f32 / 3.0),
+        copy: (i == 3).then_some(2),
     }
 }
 
@@ -51,6 +54,7 @@ fn parquet_and_csv_give_back_every_bit() {
         table.feature_set = FeatureSetTag {
             id: "mine-1".to_owned(),
             extractor_version: Some("7".to_owned()),
+            hearing: Some(Hearing::default().into()),
         };
         for name in ["t.parquet", "t.csv"] {
             let path = dir.path().join(name);
@@ -66,11 +70,14 @@ fn parquet_and_csv_give_back_every_bit() {
 #[test]
 fn the_hash_sees_every_part() {
     let original = table(3, 2);
-    let mut changed = vec![original.clone(); 4];
+    let mut changed = vec![original.clone(); 7];
     changed[0].values[5] += 1.0;
     changed[1].names[0].push('x');
     changed[2].meta[2].emotion = "happy".to_owned();
     changed[3].feature_set.extractor_version = Some("2".to_owned());
+    changed[4].feature_set.hearing = Some(Hearing::WHOLE.into());
+    changed[5].meta[1].start_s = Some(0.5);
+    changed[6].meta[1].copy = Some(1);
     for t in changed {
         assert_ne!(t.sha256(), original.sha256());
     }

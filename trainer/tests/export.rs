@@ -129,6 +129,7 @@ fn outcome(model: TrainedModel) -> FitOutcome {
     FitOutcome {
         rows: values,
         feature_set: "custom".into(),
+        hearing: None,
         feature_names: (0..width).map(|i| format!("feature {i}")).collect(),
         sample_rates: vec![16_000, 44_100],
         held_out: Some(HeldOut {
@@ -234,7 +235,9 @@ fn the_program_compares_tables_and_says_what_it_lacks() {
         gender: None,
         emotion: "label 0".into(),
         sample_rate: None,
+        start_s: None,
         duration_s: None,
+        copy: None,
     };
     let mut table = FeatureTable {
         feature_set: FeatureSetTag::custom(),

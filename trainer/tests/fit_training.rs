@@ -464,6 +464,7 @@ fn scores(
         device: &device,
         output: &output,
         int8: true,
+        also: &[],
     };
     let scores = evaluate(table, &few, &options)?;
     assert_eq!(Scores::read(&output).unwrap(), scores);

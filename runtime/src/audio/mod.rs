@@ -1,31 +1,72 @@
-//! Recordings: WAV, FLAC and headerless PCM in, mono `f32` samples out.
+//! Recordings: WAV, FLAC and headerless PCM in, `f32` samples out.
 //!
-//! WAV may hold 8-, 16-, 24- or 32-bit integers, 32- or 64-bit floats, A-law or µ-law; FLAC up to 32 bits. An integer of `b` bits
-//! becomes `v / (2^(b-1) - 1)` (so a 16-bit sample is divided by 32767, as the feature specification asks, section 2), floats are
-//! taken as they are. Several channels are summed in `f32` in channel order and divided by their number. Nothing is resampled: the
-//! feature extractor works at the recording's own rate.
+//! # Formats that are read
+//! WAV (RIFF, RIFX, RF64 and BW64) with 8-, 16-, 24- or 32-bit integers, also of fewer bits that lie in
+//! such (12 in 16, 20 in 24), 32- or 64-bit floats, A-law or µ-law, also as `WAVE_FORMAT_EXTENSIBLE` and
+//! Ambisonic B-format; FLAC of 4 to 32 bits; headerless PCM in the encodings of [`RawEncoding`]. 1 to 64
+//! channels, 8 to 96 kHz, of any length: [`AudioReader`] reads block by block. The content decides, not
+//! the name. Other formats (MP3, Ogg, MP4, AIFF ..., ADPCM and GSM in a WAV) are refused by name with
+//! the command that converts.
+//!
+//! Headers need not be right. What is odd is told ([`AudioWarning`]) and, with
+//! [`ReadOptions::strict`], refused; else it is read like this:
+//!
+//! | found | what is read |
+//! |---|---|
+//! | data size larger than the file, or RIFF size wrong | what is there |
+//! | data size 0 with audio behind it, or never filled in | until the end of the file |
+//! | data size smaller than the file, no chunk behind it | what is declared |
+//! | block alignment that does not fit | channels and bits |
+//! | incomplete frame at the end | the whole frames |
+//! | tags (ID3v1, ID3v2, APE) before and after the audio | the audio |
+//! | chunk of odd length without padding, bytes between chunks | the chunks |
+//! | second data chunk | both, one after the other |
+//! | FLAC: number of samples or MD5 sum wrong or missing | all samples |
+//! | FLAC: damaged frames | silence of their length |
+//! | FLAC: cut off | all complete frames |
+//!
+//! # Samples
+//! An integer of `b` bits becomes `v / (2^(b-1) - 1)` (so a 16-bit sample is divided by 32767, as the
+//! feature specification asks, section 2), floats are taken as they are, also beyond -1..1. Several
+//! channels are summed in `f32` in channel order and divided by their number, or taken each by itself
+//! ([`Channels`]). Nothing is resampled.
 
+mod channels;
+mod error;
 mod flac;
-mod mix;
 mod raw;
+mod reader;
+mod sniff;
+mod source;
+mod tags;
 mod wav;
 
+pub use channels::Channels;
+pub use error::{AudioError, AudioWarning, UnknownChannels};
 pub use raw::{RawEncoding, RawFormat};
+pub use reader::{AudioInfo, AudioReader, Explicit};
 pub use ser_features::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
+pub use sniff::{Foreign, SNIFF_BYTES, Sniffed, sniff};
 
-use std::fs::File;
-use std::io::{Cursor, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::Read;
 use std::path::Path;
 
-use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
-use symphonia::core::errors::Error as SymphoniaError;
-use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource, SeekBuffered};
+/// Longest recording that is held in memory as a whole, in seconds; [`AudioReader`] has no limit. It
+/// keeps a hostile file from filling the memory.
+pub const MAX_DURATION_S: u32 = 4 * 3_600;
+/// Most channels that are read; more than that is a damaged header rather than a recording.
+pub const MAX_CHANNELS: usize = 64;
+/// Most warnings that are kept of a recording.
+pub const MAX_WARNINGS: usize = 32;
+/// Frames that are decoded at once.
+const FRAMES_AT_ONCE: usize = 4096;
 
-/// Longest recording that is decoded, in seconds. An utterance lasts seconds; a limit keeps a hostile file from filling the memory.
-pub const MAX_DURATION_S: u32 = 3_600;
-/// Most channels that are mixed; more than that is a damaged header rather than a recording.
-const MAX_CHANNELS: usize = 64;
+/// How recordings are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReadOptions {
+    /// Whatever is odd is an error.
+    pub strict: bool,
+}
 
 /// A decoded recording, mixed to one channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,119 +86,33 @@ impl Pcm {
     }
 }
 
-/// Why a recording could not be read. Every message names the file.
-#[derive(Debug, thiserror::Error)]
-pub enum AudioError {
-    /// The file could not be opened or read.
-    #[error("{file}: cannot read it: {source}")]
-    Io {
-        /// The recording.
-        file: String,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
-    /// A folder was given where a recording was expected.
-    #[error("{file}: is a folder, not a recording")]
-    Folder {
-        /// The folder.
-        file: String,
-    },
-    /// The content is neither WAV nor FLAC, whatever the name says.
-    #[error(
-        "{file}: not a WAV or FLAC recording (it starts with {found}); convert it, for example with `ffmpeg -i INPUT output.wav`"
-    )]
-    NotAudio {
-        /// The recording.
-        file: String,
-        /// Its first bytes, escaped.
-        found: String,
-    },
-    /// A WAV or FLAC variant that is not decoded here.
-    #[error(
-        "{file}: {reason}; convert it to 16-bit PCM, for example with `ffmpeg -i INPUT -c:a pcm_s16le output.wav`"
-    )]
-    Unsupported {
-        /// The recording.
-        file: String,
-        /// The variant.
-        reason: String,
-    },
-    /// The content breaks its own format.
-    #[error("{file}: damaged: {reason}")]
-    Malformed {
-        /// The recording.
-        file: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The file ends inside its header.
-    #[error("{file}: truncated: it ends before its first sample")]
-    TruncatedHeader {
-        /// The recording.
-        file: String,
-    },
-    /// The file holds fewer samples than its header declares.
-    #[error(
-        "{file}: truncated: its header declares {declared} samples per channel, {decoded} are there"
-    )]
-    Truncated {
-        /// The recording.
-        file: String,
-        /// Samples per channel that could be decoded.
-        decoded: u64,
-        /// Samples per channel that the header declares.
-        declared: u64,
-    },
-    /// The header declares zero samples.
-    #[error("{file}: holds no samples")]
-    Empty {
-        /// The recording.
-        file: String,
-    },
-    /// A floating-point sample is NaN or infinite.
-    #[error(
-        "{file}: sample {index} (counted from 0, per channel) is not a finite number; the file is damaged or was written by a faulty program"
-    )]
-    NonFinite {
-        /// The recording.
-        file: String,
-        /// Index of the first such sample in its channel.
-        index: usize,
-    },
-    /// The sampling rate is outside what the feature extractor takes.
-    #[error(
-        "{file}: sampling rate {rate} Hz is not supported ({MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz are); resample it, for example with `ffmpeg -i INPUT -ar 48000 output.wav`"
-    )]
-    SampleRate {
-        /// The recording.
-        file: String,
-        /// The rate that its header declares, in Hz.
-        rate: u32,
-    },
-    /// The recording is longer than [`MAX_DURATION_S`].
-    #[error("{file}: longer than {MAX_DURATION_S} s; cut it into utterances first")]
-    TooLong {
-        /// The recording.
-        file: String,
-    },
-}
-
-/// Decodes the WAV or FLAC recording at `path`. The format is found from the content, not from the name.
+/// Decodes the WAV or FLAC recording at `path` and mixes it. The format is found from the content, not
+/// from the name. What was odd about it is not told; see [`read_audio_with`].
 ///
 /// # Errors
-/// See [`AudioError`]; among them are a missing file, text named `.wav`, fewer samples than declared, no samples, NaN samples and a
-/// sampling rate outside [`MIN_SAMPLE_RATE`]..=[`MAX_SAMPLE_RATE`].
+/// See [`AudioError`]; among them are a missing file, text named `.wav`, no samples, NaN samples, a
+/// sampling rate outside [`MIN_SAMPLE_RATE`]..=[`MAX_SAMPLE_RATE`] and more than [`MAX_DURATION_S`].
 pub fn read_audio(path: &Path) -> Result<Pcm, AudioError> {
-    let file = path.display().to_string();
-    decode_guarded(&file, Box::new(open(path)?))
+    Ok(read_audio_with(path, ReadOptions::default())?.0)
+}
+
+/// As [`read_audio`], with options and with what was odd.
+///
+/// # Errors
+/// As [`read_audio`], and [`AudioError::Strict`].
+pub fn read_audio_with(
+    path: &Path,
+    options: ReadOptions,
+) -> Result<(Pcm, Vec<AudioWarning>), AudioError> {
+    read_whole(AudioReader::open(path)?.with_options(options)?)
 }
 
 /// Reads headerless PCM from the file at `path`.
 ///
 /// # Errors
-/// As [`read_audio`], and [`AudioError::Malformed`] where the file does not end with a whole frame.
+/// As [`read_audio`].
 pub fn read_raw(path: &Path, format: RawFormat) -> Result<Pcm, AudioError> {
-    raw::decode(&path.display().to_string(), &mut open(path)?, format)
+    Ok(read_whole(reader::open_raw(path, format)?)?.0)
 }
 
 /// Decodes a WAV or FLAC recording held in memory; `name` stands for the file in errors.
@@ -165,118 +120,117 @@ pub fn read_raw(path: &Path, format: RawFormat) -> Result<Pcm, AudioError> {
 /// # Errors
 /// As [`read_audio`].
 pub fn decode_audio(bytes: &[u8], name: &str) -> Result<Pcm, AudioError> {
-    decode_guarded(name, Box::new(Cursor::new(bytes)))
+    Ok(read_whole(AudioReader::from_bytes(bytes, name)?)?.0)
 }
 
-/// Reads WAV or FLAC (`raw` is `None`) or headerless PCM from a stream such as standard input until it ends; `name` stands for the
-/// file in errors.
+/// Reads WAV or FLAC (`raw` is `None`) or headerless PCM from a stream such as standard input until it
+/// ends; `name` stands for the file in errors.
 ///
 /// # Errors
-/// As [`read_audio`] and [`read_raw`].
+/// As [`read_audio`].
 pub fn read_stream(
-    mut stream: impl Read + Send + Sync,
+    stream: impl Read + Send,
     raw: Option<RawFormat>,
     name: &str,
 ) -> Result<Pcm, AudioError> {
-    match raw {
-        Some(format) => raw::decode(name, &mut stream, format),
-        None => decode_guarded(name, Box::new(ReadOnlySource::new(stream))),
-    }
+    let reader = match raw {
+        Some(format) => AudioReader::raw(stream, format, name)?,
+        None => AudioReader::from_stream(stream, name)?,
+    };
+    Ok(read_whole(reader)?.0)
 }
 
-fn open(path: &Path) -> Result<File, AudioError> {
-    let io = |source| AudioError::Io {
-        file: path.display().to_string(),
-        source,
-    };
-    let file = File::open(path).map_err(io)?;
-    if file.metadata().map_err(io)?.is_dir() {
-        return Err(AudioError::Folder {
-            file: path.display().to_string(),
+/// Reads all that `reader` has left, mixed to one channel, and what was odd about it.
+///
+/// # Errors
+/// As [`AudioReader::read`], [`AudioError::Empty`] and [`AudioError::TooLong`].
+pub fn read_whole(mut reader: AudioReader<'_>) -> Result<(Pcm, Vec<AudioWarning>), AudioError> {
+    let (sample_rate, channels) = (reader.info().sample_rate, reader.info().channels);
+    let limit = MAX_DURATION_S as usize * sample_rate as usize;
+    let (mut samples, mut block) = (Vec::new(), Vec::new());
+    while reader.read_signals(Channels::Mix, &mut block)? {
+        block.iter().for_each(|mixed| samples.extend_from_slice(mixed));
+        if samples.len() > limit {
+            return Err(AudioError::TooLong {
+                file: reader.name().to_owned(),
+            });
+        }
+    }
+    if samples.is_empty() {
+        return Err(AudioError::Empty {
+            file: reader.name().to_owned(),
         });
     }
-    Ok(file)
+    let pcm = Pcm {
+        sample_rate,
+        channels,
+        samples,
+    };
+    Ok((pcm, reader.warnings().to_vec()))
 }
 
-/// The decoder is someone else's code fed with bytes from anywhere: a panic in it becomes an error.
-fn decode_guarded<'s>(file: &str, source: Box<dyn MediaSource + 's>) -> Result<Pcm, AudioError> {
-    let stream = MediaSourceStream::new(source, Default::default());
-    catch_unwind(AssertUnwindSafe(|| decode(file, stream))).unwrap_or_else(|_| {
-        Err(AudioError::Malformed {
-            file: file.to_owned(),
-            reason: "the decoder could not make sense of it".to_owned(),
-        })
-    })
+/// What was odd about a recording so far.
+struct Warnings {
+    file: String,
+    strict: bool,
+    list: Vec<AudioWarning>,
 }
 
-/// Decodes one recording from its start. The first bytes decide: searching for a header, as players do, would find one in the middle of
-/// anything.
-fn decode(file: &str, mut stream: MediaSourceStream<'_>) -> Result<Pcm, AudioError> {
-    let mut head = Vec::with_capacity(12);
-    let sniffed = stream.by_ref().take(12).read_to_end(&mut head);
-    sniffed.map_err(|source| AudioError::Io {
-        file: file.to_owned(),
-        source,
-    })?;
-    stream.seek_buffered_rev(head.len());
-    match head.as_slice() {
-        [] => Err(AudioError::Empty {
+impl Warnings {
+    fn new(file: &str) -> Self {
+        Self {
             file: file.to_owned(),
-        }),
-        [b'f', b'L', b'a', b'C', ..] => flac::decode(file, stream),
-        [b'R', b'I', b'F', b'F', .., b'W', b'A', b'V', b'E'] if head.len() == 12 => {
-            wav::decode(file, &mut stream)
+            strict: false,
+            list: Vec::new(),
         }
-        [b'R', b'F', b'6', b'4', ..] | [b'B', b'W', b'6', b'4', ..] if head.len() == 12 => {
-            wav::decode(file, &mut stream)
-        }
-        [b'R', b'I', b'F', b'F', ..] if head.len() < 12 => Err(AudioError::TruncatedHeader {
-            file: file.to_owned(),
-        }),
-        _ => Err(AudioError::NotAudio {
-            file: file.to_owned(),
-            found: format!("\"{}\"", head.escape_ascii()),
-        }),
     }
-}
 
-/// A decoder for `params` that verifies checksums where the format has them.
-fn make_decoder(
-    file: &str,
-    params: &AudioCodecParameters,
-) -> Result<Box<dyn AudioDecoder>, AudioError> {
-    symphonia::default::get_codecs()
-        .make_audio_decoder(params, &AudioDecoderOptions::default().verify(true))
-        .map_err(|error| decoder_failed(file, error))
-}
+    /// Takes note of `warning`; an error if nothing odd is allowed.
+    fn add(&mut self, warning: AudioWarning) -> Result<(), AudioError> {
+        if self.strict {
+            return Err(self.refuse(warning));
+        }
+        match self.list.len() {
+            MAX_WARNINGS => {}
+            last if last + 1 == MAX_WARNINGS => self.list.push(AudioWarning::More),
+            _ => self.list.push(warning),
+        }
+        Ok(())
+    }
 
-fn decoder_failed(file: &str, error: SymphoniaError) -> AudioError {
-    let file = file.to_owned();
-    match error {
-        SymphoniaError::IoError(source) => AudioError::Io { file, source },
-        SymphoniaError::Unsupported(reason) => AudioError::Unsupported {
-            file,
-            reason: reason.to_owned(),
-        },
-        other => AudioError::Malformed {
-            file,
-            reason: other.to_string(),
-        },
+    fn apply(&mut self, options: ReadOptions) -> Result<(), AudioError> {
+        self.strict = options.strict;
+        match self.list.first() {
+            Some(warning) if self.strict => Err(self.refuse(warning.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse(&self, warning: AudioWarning) -> AudioError {
+        AudioError::Strict {
+            file: self.file.clone(),
+            warning,
+        }
+    }
+
+    fn list(&self) -> &[AudioWarning] {
+        &self.list
+    }
+
+    fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 }
 
 /// Refuses no channels and more channels than any recording has.
 fn check_channels(file: &str, channels: usize) -> Result<(), AudioError> {
-    match channels {
-        1..=MAX_CHANNELS => Ok(()),
-        0 => Err(AudioError::Malformed {
+    if (1..=MAX_CHANNELS).contains(&channels) {
+        Ok(())
+    } else {
+        Err(AudioError::ChannelCount {
             file: file.to_owned(),
-            reason: "it has no channels".to_owned(),
-        }),
-        _ => Err(AudioError::Unsupported {
-            file: file.to_owned(),
-            reason: format!("{channels} channels, more than {MAX_CHANNELS}"),
-        }),
+            channels,
+        })
     }
 }
 
@@ -290,29 +244,4 @@ fn check_rate(file: &str, rate: u32) -> Result<(), AudioError> {
             rate,
         })
     }
-}
-
-/// Refuses an empty recording and one with a NaN or an infinity.
-fn finished(
-    file: &str,
-    sample_rate: u32,
-    channels: u16,
-    samples: Vec<f32>,
-) -> Result<Pcm, AudioError> {
-    if samples.is_empty() {
-        return Err(AudioError::Empty {
-            file: file.to_owned(),
-        });
-    }
-    if let Some(index) = samples.iter().position(|v| !v.is_finite()) {
-        return Err(AudioError::NonFinite {
-            file: file.to_owned(),
-            index,
-        });
-    }
-    Ok(Pcm {
-        sample_rate,
-        channels,
-        samples,
-    })
 }

@@ -1,12 +1,8 @@
 //! PCM without a header, as pipes and telephony deliver it, and as it lies inside a WAV.
 
-use std::io::Read;
-
-use super::{AudioError, MAX_DURATION_S, Pcm, check_channels, check_rate, finished};
+use super::source::Source;
+use super::{AudioError, FRAMES_AT_ONCE};
 pub use crate::pcm::RawEncoding;
-
-/// Frames that are read and decoded at once.
-const FRAMES_AT_ONCE: usize = 4096;
 
 /// What headerless PCM holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,68 +17,53 @@ pub struct RawFormat {
 
 impl RawFormat {
     /// Bytes of one sample of every channel.
-    pub(super) fn frame_bytes(self) -> usize {
+    pub fn frame_bytes(self) -> usize {
         self.encoding.bytes() * usize::from(self.channels)
     }
 }
 
-/// Decodes whole frames from `stream` until it ends or `limit` bytes are read; returns the bytes of an incomplete frame at the end, too.
-pub(super) fn decode_frames(
-    file: &str,
-    stream: &mut impl Read,
-    format: RawFormat,
-    limit: Option<u64>,
-) -> Result<(Vec<f32>, usize), AudioError> {
-    check_rate(file, format.sample_rate)?;
-    check_channels(file, usize::from(format.channels))?;
-    let (frame, sample) = (format.frame_bytes(), format.encoding.bytes());
-    let limit_samples = MAX_DURATION_S as usize * format.sample_rate as usize;
-    let mut stream = stream.take(limit.unwrap_or(u64::MAX));
-    let mut bytes = Vec::with_capacity(frame * FRAMES_AT_ONCE);
-    let mut samples = Vec::new();
-    loop {
-        let wanted = (frame * FRAMES_AT_ONCE) as u64;
-        let read = stream.by_ref().take(wanted).read_to_end(&mut bytes);
-        read.map_err(|source| AudioError::Io {
-            file: file.to_owned(),
-            source,
-        })?;
-        let frames = bytes.chunks_exact(frame);
-        if samples.len() + frames.len() > limit_samples {
-            return Err(AudioError::TooLong {
-                file: file.to_owned(),
-            });
-        }
-        let rest = frames.remainder().len();
-        // Mean over the channels in channel order, then division by full scale, all in `f32` (specification, section 2).
-        samples.extend(frames.map(|frame| {
-            let values = frame.chunks_exact(sample);
-            let sum: f32 = values.filter_map(|v| format.encoding.value(v)).sum();
-            sum / f32::from(format.channels) / format.encoding.full_scale()
-        }));
-        if bytes.len() < frame * FRAMES_AT_ONCE {
-            return Ok((samples, rest));
-        }
-        bytes.clear();
-    }
+/// What came of [`read_frames`].
+pub(super) enum Frames {
+    /// At least one.
+    Some,
+    /// The end, with the bytes of an incomplete frame before it.
+    End(usize),
 }
 
-/// Decodes headerless PCM until it ends, which must be at the end of a frame.
-pub(super) fn decode(
-    file: &str,
-    stream: &mut impl Read,
+/// Decodes the next whole frames, at most [`FRAMES_AT_ONCE`], onto `values` on the encoding's own
+/// scale. It waits for one frame only. `limit` counts down the bytes that belong to the audio;
+/// `big_endian` samples are turned around.
+pub(super) fn read_frames(
+    source: &mut Source<'_>,
     format: RawFormat,
-) -> Result<Pcm, AudioError> {
-    let (samples, rest) = decode_frames(file, stream, format, None)?;
-    if rest > 0 {
-        let frame = format.frame_bytes();
-        let reason = format!(
-            "the last {rest} bytes are not a whole {frame}-byte frame; are encoding and channels right?"
-        );
-        return Err(AudioError::Malformed {
-            file: file.to_owned(),
-            reason,
-        });
+    big_endian: bool,
+    limit: &mut Option<u64>,
+    values: &mut Vec<f32>,
+) -> Result<Frames, AudioError> {
+    let (frame, sample) = (format.frame_bytes(), format.encoding.bytes());
+    let left = limit.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+    let here = source.peek(frame.min(left))?;
+    let here = &here[..here.len().min(left).min(frame * FRAMES_AT_ONCE)];
+    let whole = here.len() / frame * frame;
+    let taken = if whole == 0 { here.len() } else { whole };
+    let samples = here[..whole].chunks_exact(sample);
+    if big_endian {
+        let mut turned = [0; 8];
+        values.extend(samples.filter_map(|bytes| {
+            let turned = &mut turned[..sample];
+            turned.copy_from_slice(bytes);
+            turned.reverse();
+            format.encoding.value(turned)
+        }));
+    } else {
+        values.extend(samples.filter_map(|bytes| format.encoding.value(bytes)));
     }
-    finished(file, format.sample_rate, format.channels, samples)
+    source.take(taken);
+    if let Some(left) = limit {
+        *left -= taken as u64;
+    }
+    Ok(match whole {
+        0 => Frames::End(taken),
+        _ => Frames::Some,
+    })
 }

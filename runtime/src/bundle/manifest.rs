@@ -2,12 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ser_features::{EXTRACTOR_VERSION, FEATURE_COUNT, FeatureGroups, FeatureSet, feature_names};
+use ser_features::{
+    EXTRACTOR_VERSION, FEATURE_COUNT, FeatureGroups, FeatureSet, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE,
+    feature_names,
+};
 use serde::{Deserialize, Serialize};
 
 use super::names::names_sha256;
-use super::{BundleError, CHECKSUMS_FILE, FORMAT_VERSION, MANIFEST_FILE};
+use super::{BundleError, CHECKSUMS_FILE, FORMAT_VERSIONS, MANIFEST_FILE};
+use crate::cut::CutConfig;
+use crate::hearing::{Hearing, HearingInfo};
 use crate::normalise::Normaliser;
+use crate::prediction::Decision;
 
 /// Widest layer boundary that a bundle may declare.
 const MAX_WIDTH: usize = 1 << 20;
@@ -16,7 +22,7 @@ const MAX_WIDTH: usize = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Layout of the bundle; [`FORMAT_VERSION`].
+    /// Layout of the bundle; [`super::FORMAT_VERSION`] where this program wrote it.
     pub format_version: u32,
     /// [`super::bundle_id`] of the two graphs; filled in by [`super::write`].
     pub id: String,
@@ -34,6 +40,10 @@ pub struct Manifest {
     pub normaliser: Normaliser,
     /// Sampling rates, in Hz, of the training recordings.
     pub sample_rates: Vec<u32>,
+    /// How the training recordings were heard, and how a device is to hear; absent in bundles of
+    /// format 1, which were trained on whole recordings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hearing: Option<HearingInfo>,
     /// How recordings of other rates are treated, in a sentence.
     pub audio: String,
     /// The encoder graph.
@@ -156,6 +166,25 @@ pub struct Calibration {
     pub ece_before: Option<f64>,
     /// Expected calibration error on those rows at [`Self::temperature`], 0 to 1; none where there were no rows.
     pub ece_after: Option<f64>,
+    /// From which probability on a label is given, and what that costs; none gives one always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abstain: Option<Abstain>,
+}
+
+/// The least probability of a label.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Abstain {
+    /// No label below it, 0 to 1.
+    pub below: f32,
+    /// Share of the rows that it was chosen on which get a label, 0 to 1.
+    pub coverage: f64,
+    /// Share of right labels among those, 0 to 1; none where there are none.
+    pub accuracy: Option<f64>,
+    /// Share of right labels if every row gets one, 0 to 1.
+    pub accuracy_of_all: f64,
+    /// The rows that it was chosen on, and how, in words.
+    pub chosen_on: String,
 }
 
 /// One score of the model.
@@ -197,7 +226,7 @@ impl Manifest {
             source,
         };
         let Version { format_version } = serde_json::from_slice(json).map_err(malformed)?;
-        if format_version != FORMAT_VERSION {
+        if !FORMAT_VERSIONS.contains(&format_version) {
             return Err(BundleError::FormatVersion {
                 bundle: bundle.to_owned(),
                 found: format_version,
@@ -211,9 +240,51 @@ impl Manifest {
         FeatureSet::from_id(&self.feature_set.id)
     }
 
-    /// The rate, in Hz, at which features are to be taken from audio at `rate` Hz: the nearest of the training recordings' rates, the
-    /// higher one of equals, and `rate` itself where none is known. Audio is [brought there](crate::resample) first.
+    /// How logits become a label.
+    pub fn decision(&self) -> Decision {
+        let Calibration {
+            temperature,
+            abstain,
+            ..
+        } = &self.calibration;
+        Decision {
+            temperature: *temperature,
+            abstain_below: abstain.as_ref().map_or(0.0, |a| a.below),
+        }
+    }
+
+    /// How a device cuts streams and recordings: as the training recordings were cut, by the
+    /// defaults where they were taken whole.
+    pub fn cut(&self) -> CutConfig {
+        let cut = self.hearing.as_ref().and_then(|h| h.cut.as_ref());
+        cut.map(|cut| cut.config).unwrap_or_default()
+    }
+
+    /// What a device makes of a recording at `rate` Hz.
+    pub fn hears(&self, rate: u32) -> Hearing {
+        Hearing {
+            sample_rate: Some(self.model_rate(rate)),
+            cut: Some(self.cut()),
+        }
+    }
+
+    /// What a device that cuts by `cut`, or takes recordings whole, hears otherwise than the
+    /// training recordings were heard; `None` if nothing.
+    pub fn heard_otherwise(&self, cut: Option<&CutConfig>) -> Option<String> {
+        let whole = HearingInfo {
+            sample_rate: None,
+            cut: None,
+        };
+        self.hearing.as_ref().unwrap_or(&whole).difference(cut)
+    }
+
+    /// The rate, in Hz, at which features are to be taken from audio at `rate` Hz: that of the training table; where the recordings were
+    /// measured at their own rates, the nearest of those, the higher one of equals, and `rate` itself where none is known. Audio is
+    /// [brought there](crate::resample) first.
     pub fn model_rate(&self, rate: u32) -> u32 {
+        if let Some(rate) = self.hearing.as_ref().and_then(|h| h.sample_rate) {
+            return rate;
+        }
         let by_distance = |a: &u32, b: &u32| {
             // Ratios, not differences: 8 kHz is as far from 16 kHz as 16 from 32.
             let far = |known: u32| {
@@ -247,7 +318,7 @@ impl Manifest {
     /// # Errors
     /// A [`BundleError`] with the field; `bundle` is the name to use in it.
     pub fn validate(&self, bundle: &str) -> Result<(), BundleError> {
-        if self.format_version != FORMAT_VERSION {
+        if !FORMAT_VERSIONS.contains(&self.format_version) {
             return Err(BundleError::FormatVersion {
                 bundle: bundle.to_owned(),
                 found: self.format_version,
@@ -322,6 +393,27 @@ impl Manifest {
                 "calibration.temperature",
                 format!("is {}, not a positive number", self.calibration.temperature),
             );
+        }
+        if let Some(abstain) = &self.calibration.abstain
+            && !(0.0..=1.0).contains(&abstain.below)
+        {
+            return field(
+                "calibration.abstain.below",
+                format!("is {}, not a probability", abstain.below),
+            );
+        }
+        if let Some(hearing) = &self.hearing {
+            if let Some(rate) = hearing.sample_rate
+                && !(MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(&rate)
+            {
+                let reason = format!("is {rate} Hz, outside the extractor's range");
+                return field("hearing.sample_rate", reason);
+            }
+            if let Some(cut) = &hearing.cut
+                && let Err(error) = cut.config.validate()
+            {
+                return field("hearing.cut", error.to_string());
+            }
         }
         if encoder.file == classifier.file {
             return field("classifier.file", "is the encoder's file".to_owned());

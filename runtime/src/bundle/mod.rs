@@ -14,7 +14,8 @@ mod names;
 mod write;
 
 pub use manifest::{
-    Calibration, ClassifierInfo, EncoderInfo, FeatureSetInfo, FileInfo, Manifest, Producer, Score,
+    Abstain, Calibration, ClassifierInfo, EncoderInfo, FeatureSetInfo, FileInfo, Manifest,
+    Producer, Score,
 };
 pub use names::{bundle_id, names_sha256, sha256_hex};
 pub use write::{add, write};
@@ -25,8 +26,10 @@ use std::path::{Path, PathBuf};
 
 use ser_features::{EXTRACTOR_VERSION, FeatureSet};
 
-/// Layout of bundles that this version reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// Layout of bundles that this version writes.
+pub const FORMAT_VERSION: u32 = 2;
+/// Layouts that it reads: bundles of format 1 do not say how their recordings were heard.
+pub const FORMAT_VERSIONS: core::ops::RangeInclusive<u32> = 1..=FORMAT_VERSION;
 /// Name of the manifest inside a bundle.
 pub const MANIFEST_FILE: &str = "bundle.json";
 /// Name of the checksum list inside a bundle.
@@ -83,7 +86,7 @@ pub enum BundleError {
     },
     /// The bundle has another layout.
     #[error(
-        "bundle {bundle}: format version {found}; this program reads version {FORMAT_VERSION}. Export the model again, or use a matching ser-run"
+        "bundle {bundle}: format version {found}; this program reads versions up to {FORMAT_VERSION}. Export the model again, or use a matching ser-run"
     )]
     FormatVersion {
         /// The bundle.

@@ -8,7 +8,8 @@ use ser_features::{EXTRACTOR_VERSION, FeatureSet, feature_names};
 use serde::{Serialize, Serializer};
 
 use super::{CliError, InputArgs, parse_set};
-use crate::extract::extract_features;
+use crate::extract::extract;
+use crate::hearing::Hearing;
 use crate::quality::Quality;
 
 /// Print the names and values of a recording's features.
@@ -58,9 +59,14 @@ impl Features {
     pub(super) fn run(&self, out: &mut impl Write) -> Result<(), CliError> {
         let file = self.file.display().to_string();
         let pcm = self.input.read(&self.file)?;
-        let extracted = extract_features(&pcm, self.set).map_err(|source| CliError::Extract {
+        let heard =
+            extract(&pcm, self.set, &Hearing::WHOLE).map_err(|source| CliError::Extract {
+                file: file.clone(),
+                source,
+            })?;
+        let extracted = heard.utterances.first().ok_or_else(|| CliError::NoSpeech {
             file: file.clone(),
-            source,
+            reason: heard.reason().words(),
         })?;
         let names = feature_names(self.set);
         let pairs = names

@@ -13,9 +13,9 @@ use super::{CliError, ModelArgs};
 use crate::adapt::{AdaptConfig, OwnedAdapter};
 use crate::bundle::Manifest;
 use crate::engine::{Engine, SharedEngine};
-use crate::live::{Event, LiveConfig, OwnedLiveRecognizer, Span};
+use crate::live::{CutConfig, Event, LiveConfig, OwnedLiveRecognizer, Span};
 use crate::model::{Model, ModelError};
-use crate::prediction::{Outcome, Prediction};
+use crate::prediction::{Outcome, Prediction, Reason};
 use crate::recognizer::OwnedRecognizer;
 use crate::segment::SegmentConfig;
 
@@ -39,12 +39,12 @@ pub(super) struct LiveArgs {
     /// Give no label where its probability is below P (0 to 1).
     #[arg(long, value_name = "P", value_parser = super::probability)]
     abstain: Option<f32>,
-    /// So much silence ends an utterance.
-    #[arg(long, value_name = "MS", default_value_t = SegmentConfig::default().hangover_ms)]
-    hangover_ms: u32,
-    /// A longer utterance is cut.
-    #[arg(long, value_name = "MS", default_value_t = LiveConfig::default().max_utterance_ms)]
-    max_utterance_ms: u32,
+    /// So much silence ends an utterance [default: as the training recordings were cut]
+    #[arg(long, value_name = "MS")]
+    hangover_ms: Option<u32>,
+    /// A longer utterance is cut [default: as the training recordings were cut]
+    #[arg(long, value_name = "MS")]
+    max_utterance_ms: Option<u32>,
 }
 
 /// Which channels.
@@ -93,6 +93,7 @@ enum Line<'a> {
     Discarded {
         #[serde(flatten)]
         place: Place,
+        reason: Reason,
     },
     Failed {
         #[serde(flatten)]
@@ -143,7 +144,7 @@ impl Opened {
         let engine = SharedEngine::new(&self.engine)
             .map_err(|e| CliError::Model(ModelError::Recognizer(e.into())))?;
         let config = Config::for_samples(rate, max_samples, self.set);
-        OwnedRecognizer::owned(config, engine, self.manifest.calibration.temperature)
+        OwnedRecognizer::owned(config, engine, self.manifest.decision())
             .map_err(|e| CliError::Model(e.into()))
     }
 
@@ -152,22 +153,18 @@ impl Opened {
         &self,
         rate: u32,
         config: LiveConfig,
+        abstain_below: Option<f32>,
         adapt: A,
     ) -> Result<OwnedLiveRecognizer<Shared<'_>, A>, CliError> {
         let engine = SharedEngine::new(&self.engine)
             .map_err(|e| CliError::Model(ModelError::Recognizer(e.into())))?;
-        let temperature = self.manifest.calibration.temperature;
+        let mut decision = self.manifest.decision();
+        if let Some(abstain_below) = abstain_below {
+            decision.abstain_below = abstain_below;
+        }
         let model_rate = self.manifest.model_rate(rate);
-        OwnedLiveRecognizer::owned(
-            rate,
-            model_rate,
-            self.set,
-            config,
-            engine,
-            temperature,
-            adapt,
-        )
-        .map_err(|e| CliError::Model(e.into()))
+        OwnedLiveRecognizer::owned(rate, model_rate, self.set, config, engine, decision, adapt)
+            .map_err(|e| CliError::Model(e.into()))
     }
 }
 
@@ -204,7 +201,6 @@ pub(super) struct Session<'e> {
     channels: Vec<Channel<'e>>,
     rate: u32,
     of: u16,
-    abstain: f32,
     manifest: &'e Manifest,
 }
 
@@ -221,13 +217,18 @@ impl<'e> Session<'e> {
             Choice::One(k) if k < of => k..k + 1,
             Choice::One(k) => return Err(CliError::Channel { k, of }),
         };
-        let config = LiveConfig {
+        let own = opened.manifest.cut();
+        let hangover_ms = args.hangover_ms.unwrap_or(own.segment.hangover_ms);
+        let cut = CutConfig {
             segment: SegmentConfig {
-                hangover_ms: args.hangover_ms,
-                tail_ms: SegmentConfig::default().tail_ms.min(args.hangover_ms),
-                ..SegmentConfig::default()
+                hangover_ms,
+                tail_ms: own.segment.tail_ms.min(hangover_ms),
+                ..own.segment
             },
-            max_utterance_ms: args.max_utterance_ms,
+            max_utterance_ms: args.max_utterance_ms.unwrap_or(own.max_utterance_ms),
+        };
+        let config = LiveConfig {
+            cut,
             update_ms: args.update_ms,
         };
         let several = chosen.len() > 1;
@@ -255,7 +256,7 @@ impl<'e> Session<'e> {
             let weight = adapter.as_ref().map_or(0.0, OwnedAdapter::weight);
             Ok(Channel {
                 index,
-                live: opened.live(rate, config, adapter)?,
+                live: opened.live(rate, config, args.abstain, adapter)?,
                 state,
                 saved: (weight, 0),
                 samples: Vec::new(),
@@ -265,7 +266,6 @@ impl<'e> Session<'e> {
             channels: channels.collect::<Result<_, CliError>>()?,
             rate,
             of,
-            abstain: args.abstain.unwrap_or(0.0),
             manifest: &opened.manifest,
         })
     }
@@ -282,7 +282,6 @@ impl<'e> Session<'e> {
             channel.samples.extend(own.step_by(self.of.into()));
             let printer = Printer {
                 channel: channel.index,
-                abstain: self.abstain,
                 manifest: self.manifest,
             };
             let (mut printed, at) = (Ok(()), channel.live.position());
@@ -307,7 +306,6 @@ impl<'e> Session<'e> {
         for channel in &mut self.channels {
             let printer = Printer {
                 channel: channel.index,
-                abstain: self.abstain,
                 manifest: self.manifest,
             };
             let mut printed = Ok(());
@@ -327,7 +325,6 @@ impl<'e> Session<'e> {
 /// Turns the events of a channel into lines.
 struct Printer<'a> {
     channel: u16,
-    abstain: f32,
     manifest: &'a Manifest,
 }
 
@@ -337,11 +334,7 @@ impl Printer<'_> {
             channel: self.channel,
             span,
         };
-        let said = |outcome: Outcome<'_>| {
-            outcome
-                .named(&self.manifest.labels)
-                .abstain_below(self.abstain)
-        };
+        let said = |outcome: Outcome<'_>| outcome.named(&self.manifest.labels);
         let line = match event {
             Event::Start { span } => Line::Start { place: place(span) },
             Event::Update { span, outcome } => Line::Update {
@@ -354,7 +347,10 @@ impl Printer<'_> {
                 prediction: said(outcome),
                 bundle: &self.manifest.id,
             },
-            Event::Discarded { span } => Line::Discarded { place: place(span) },
+            Event::Discarded { span, reason } => Line::Discarded {
+                place: place(span),
+                reason,
+            },
             Event::Failed { span, error } => Line::Failed {
                 place: place(span),
                 error: error.to_string(),

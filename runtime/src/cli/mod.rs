@@ -73,6 +73,8 @@ enum CliError {
         file: String,
         reason: String,
     },
+    #[error("{file}: {reason}: nothing to measure")]
+    NoSpeech { file: String, reason: &'static str },
     #[error("standard input: {0}")]
     Input(io::Error),
     #[error("the bundle names no sampling rate; give the stream's with --rate")]

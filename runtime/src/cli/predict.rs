@@ -18,8 +18,8 @@ pub(super) struct Predict {
     #[command(flatten)]
     input: InputArgs,
     /// Give no label where its probability is below P (0 to 1).
-    #[arg(long, value_name = "P", default_value = "0", value_parser = super::probability)]
-    abstain: f32,
+    #[arg(long, value_name = "P", value_parser = super::probability)]
+    abstain: Option<f32>,
     /// WAV or FLAC recordings; `-` reads one from standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -46,6 +46,9 @@ impl Predict {
     pub(super) fn run(&self, out: &mut impl Write) -> Result<(), CliError> {
         let mut model = Model::open(&self.model.model, self.model.engine)?;
         model.feature_set()?;
+        if let Some(probability) = self.abstain {
+            model.abstain_below(probability);
+        }
         let bundle = model.bundle().manifest.id.clone();
         let mut failed = 0;
         for path in &self.files {
@@ -86,10 +89,9 @@ impl Predict {
 
     fn predict(&self, model: &mut Model, path: &Path, file: &str) -> Result<Prediction, CliError> {
         let pcm = self.input.read(path)?;
-        let predicted = model.predict(&pcm).map_err(|source| CliError::Predict {
+        model.predict(&pcm).map_err(|source| CliError::Predict {
             file: file.to_owned(),
             source: Box::new(source),
-        })?;
-        Ok(predicted.abstain_below(self.abstain))
+        })
     }
 }

@@ -69,7 +69,7 @@ impl Said {
                 ("update", *span, bits(outcome.probabilities), false)
             }
             Event::End { span, cut, outcome } => ("end", *span, bits(outcome.probabilities), *cut),
-            Event::Discarded { span } => ("discarded", *span, vec![], false),
+            Event::Discarded { span, .. } => ("discarded", *span, vec![], false),
             Event::Failed { span, error } => panic!("{span:?}: {error}"),
         };
         Self {

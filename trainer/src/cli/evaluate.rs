@@ -3,13 +3,14 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use super::fit::{ConfigOptions, announce};
+use super::fit::{ConfigOptions, announce, say_doubts};
 use super::tables::TableOptions;
 use crate::Error;
 use crate::device::{self, DeviceChoice};
 use crate::evaluate::{EvaluateOptions, FoldChoice, Scores, Summary, evaluate};
 use crate::export::calibrate::ECE_BINS;
 use crate::fit::FitError;
+use crate::table::{FeatureTable, TableError};
 
 /// Arguments of `ser-train evaluate`.
 #[derive(Debug, clap::Args)]
@@ -36,6 +37,10 @@ pub struct Args {
     /// Score each fold's model with 8-bit weights, too, as `ser-train export --engine static --int8` makes them from the training rows
     #[arg(long)]
     int8: bool,
+    /// Test each fold's model also on the held-out speakers' rows of another table: the same voices heard otherwise (padded,
+    /// noisy, whole); may be repeated
+    #[arg(long, value_name = "TABLE")]
+    also: Vec<PathBuf>,
     /// Where to train
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
@@ -46,6 +51,12 @@ pub fn run(args: Args) -> Result<(), Error> {
     let config = args.config.read()?;
     let device = device::choose(args.device).map_err(FitError::from)?;
     let table = args.tables.read_tables(&args.features)?.table;
+    let also = args.also.iter().map(|path| {
+        let table = FeatureTable::read(path)?;
+        Ok((path.display().to_string(), table))
+    });
+    let also = also.collect::<Result<Vec<_>, TableError>>()?;
+    say_doubts(&table);
     announce(&device);
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let scores = evaluate(
@@ -58,6 +69,7 @@ pub fn run(args: Args) -> Result<(), Error> {
             device: &device,
             output: &args.output,
             int8: args.int8,
+            also: &also,
         },
     )?;
     print(&scores);
@@ -81,6 +93,15 @@ fn print(scores: &Scores) {
             "8-bit weights: UAR, pooled over folds  {}; same label as with 32 bits for {:.2} % of rows",
             with_spread(&int8.uar),
             100.0 * int8.agreement
+        );
+    }
+    for also in &scores.also {
+        println!(
+            "{}: UAR {}, accuracy {} ({} rows)",
+            also.table,
+            with_spread(&also.uar),
+            with_spread(&also.accuracy),
+            also.rows
         );
     }
     match scores.calibration_error() {

@@ -72,6 +72,13 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// Exit status of a process that ended by SIGINT.
 const INTERRUPTED: i32 = 130;
 
+/// What is doubtful about a table, on standard error.
+pub(super) fn say_doubts(table: &FeatureTable) {
+    for doubt in table.doubts() {
+        eprintln!("note: {doubt}");
+    }
+}
+
 /// Trains and writes the bundle.
 pub fn run(args: Args) -> Result<(), Error> {
     let (Some(output), false) = (args.output, args.print_config) else {
@@ -100,6 +107,7 @@ pub fn run(args: Args) -> Result<(), Error> {
     if table.feature_set.is_custom() {
         eprintln!("{TABLES_ONLY}");
     }
+    say_doubts(&table);
     announce(&device);
     let choice = if config.budget.is_none() {
         None

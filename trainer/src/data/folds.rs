@@ -142,19 +142,27 @@ fn at_least_two(
     }
 }
 
-fn part(among: &[usize], grouping: Grouping, held: &[(&String, &Vec<usize>)]) -> Fold {
+/// Copies are learnt from with their group and leave with it: none is tested on.
+fn part(
+    task: &Task<'_>,
+    among: &[usize],
+    grouping: Grouping,
+    held: &[(&String, &Vec<usize>)],
+) -> Fold {
     let rows = held.iter().flat_map(|(_, rows)| rows.iter().copied());
     let mut held_out: Vec<usize> = rows.collect();
     held_out.sort_unstable();
+    let train = among
+        .iter()
+        .copied()
+        .filter(|i| held_out.binary_search(i).is_err())
+        .collect();
+    held_out.retain(|&i| !task.is_copy(i));
     let names: Vec<&str> = held.iter().map(|(n, _)| n.as_str()).collect();
     let plural = if names.len() == 1 { "" } else { "s" };
     Fold {
         name: format!("{grouping}{plural} {}", names.join(", ")),
-        train: among
-            .iter()
-            .copied()
-            .filter(|i| held_out.binary_search(i).is_err())
-            .collect(),
+        train,
         held_out,
     }
 }
@@ -187,7 +195,7 @@ pub fn leave_one_out(task: &Task<'_>, grouping: Grouping) -> Result<Vec<Fold>, F
     at_least_two(&groups, grouping)?;
     groups
         .iter()
-        .map(|g| keep_labels(task, grouping, part(&all, grouping, &[g])))
+        .map(|g| keep_labels(task, grouping, part(task, &all, grouping, &[g])))
         .collect()
 }
 
@@ -226,7 +234,7 @@ pub fn grouped(
         .iter_mut()
         .map(|held| {
             held.sort();
-            keep_labels(task, grouping, part(&all, grouping, held))
+            keep_labels(task, grouping, part(task, &all, grouping, held))
         })
         .collect()
 }
@@ -272,7 +280,7 @@ pub fn validation(
         drawn.shuffle(&mut stream(seed, "validation split", attempt));
         drawn.truncate(want);
         drawn.sort();
-        match keep_labels(task, grouping, part(among, grouping, &drawn)) {
+        match keep_labels(task, grouping, part(task, among, grouping, &drawn)) {
             Ok(fold) if lost_label(task, &fold.held_out).is_none() => return Ok(fold),
             Ok(fold) => incomplete = incomplete.or(Some(fold)),
             Err(e) => lost = lost.or(Some(e)),
@@ -319,5 +327,5 @@ fn named(
     if held.len() == groups.len() {
         return Err(FoldError::NothingLeft { grouping });
     }
-    keep_labels(task, grouping, part(among, grouping, &held))
+    keep_labels(task, grouping, part(task, among, grouping, &held))
 }

@@ -171,6 +171,11 @@ impl<'t> Task<'t> {
         self.rows.is_empty()
     }
 
+    /// Whether the `i`-th row that takes part is a copy with moved ends: nothing is tested on it.
+    pub fn is_copy(&self, i: usize) -> bool {
+        self.table.meta[self.rows[i]].copy.is_some()
+    }
+
     /// Feature columns.
     pub fn width(&self) -> usize {
         self.table.names.len()

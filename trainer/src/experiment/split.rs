@@ -137,8 +137,9 @@ pub fn folds(
 }
 
 fn transfer(task: &Task<'_>, test_from: usize) -> Result<Fold, ExperimentError> {
-    let (train, held_out): (Vec<usize>, Vec<usize>) =
+    let (train, mut held_out): (Vec<usize>, Vec<usize>) =
         (0..task.len()).partition(|&i| task.rows[i] < test_from);
+    held_out.retain(|&i| !task.is_copy(i));
     let corpora = |rows: &[usize]| {
         let names: BTreeSet<&str> = rows
             .iter()

@@ -222,9 +222,11 @@ fn assemble(
         labels: model.labels.clone(),
         normaliser: model.normaliser.clone(),
         sample_rates: outcome.sample_rates.clone(),
-        audio: "Audio of another rate is resampled to the nearest of these rates before its features are computed \
-                (polyphase filter, 95 % of the narrower band). What the recording's own rate never held, such as the \
-                band above 4 kHz of a telephone line, stays missing and costs accuracy."
+        hearing: outcome.hearing.clone(),
+        audio: "Utterances are found at the recording's own rate and brought to the rate of the training table before \
+                their features are computed, to the nearest of these rates where the table was measured at native \
+                rates (polyphase filter). What the recording's own rate never held, such as the band above 4 kHz of a \
+                telephone line, stays missing and costs accuracy."
             .into(),
         encoder: EncoderInfo {
             file: ENCODER_FILE.into(),
@@ -327,6 +329,7 @@ mod tests {
         let tag = FeatureSetTag {
             id: "emobase2010".into(),
             extractor_version: Some(EXTRACTOR_VERSION.into()),
+            hearing: None,
         };
         let mut table = FeatureTable {
             feature_set: tag,

@@ -9,7 +9,7 @@ use ser_runtime::engine::static_model::{
 use ser_runtime::engine::{Engine, EngineError};
 use ser_runtime::footprint::Footprint;
 use ser_runtime::normalise::Normaliser;
-use ser_runtime::prediction::{argmax, softmax};
+use ser_runtime::prediction::{Decision, argmax, softmax};
 
 use crate::metrics::Confusion;
 use crate::model::{Activation, DenseLayer, TrainedModel};
@@ -62,7 +62,13 @@ pub fn parts(model: &TrainedModel, manifest: &Manifest) -> Result<FlatModel, Sta
         feature_set: &manifest.feature_set.id,
         extractor_version: &manifest.feature_set.extractor_version,
         names_sha256,
-        temperature: manifest.calibration.temperature,
+        decision: manifest.decision(),
+        sample_rate: manifest.hearing.as_ref().and_then(|h| h.sample_rate),
+        cut: manifest
+            .hearing
+            .as_ref()
+            .and_then(|h| h.cut.as_ref())
+            .map(|cut| (cut.segmenter.clone(), cut.config.fingerprint())),
     };
     Ok(about.parts(model))
 }
@@ -82,7 +88,9 @@ pub fn int8_logits(
         feature_set: "unnamed",
         extractor_version: "none",
         names_sha256: [0; 32],
-        temperature: 1.0,
+        decision: Decision::at(1.0),
+        sample_rate: None,
+        cut: None,
     };
     let files = StaticFiles::new(&about.parts(model), training_rows)?;
     logits(&files.int8, rows)
@@ -111,7 +119,9 @@ pub fn footprint(
             found: hash.clone(),
             digits: 64,
         })?,
-        temperature: 1.0,
+        decision: Decision::at(1.0),
+        sample_rate: None,
+        cut: None,
     };
     let layers = model.encoder.len() + model.classifier.len();
     let file = about.parts(model).int8_file(&vec![1.0; layers])?;
@@ -126,7 +136,9 @@ struct About<'a> {
     feature_set: &'a str,
     extractor_version: &'a str,
     names_sha256: [u8; 32],
-    temperature: f32,
+    decision: Decision,
+    sample_rate: Option<u32>,
+    cut: Option<(String, u32)>,
 }
 
 impl About<'_> {
@@ -147,7 +159,9 @@ impl About<'_> {
             encoder,
             classifier: model.classifier.iter().map(dense).collect(),
             labels: model.labels.clone(),
-            temperature: self.temperature,
+            decision: self.decision,
+            sample_rate: self.sample_rate,
+            cut: self.cut,
         }
     }
 }

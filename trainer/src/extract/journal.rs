@@ -1,9 +1,9 @@
 //! Rows that are finished, kept beside the table until it is whole.
 //!
-//! `TABLE.part` begins with a line that names the extractor. Each record after it is a length (u32), a line of
-//! JSON about the recording, its features (f32) and eight bytes of the SHA-256 of both, all little-endian. A record
-//! goes to the file in one write: whatever kills the process leaves at most one torn record at the end, which
-//! the next run cuts off.
+//! `TABLE.part` begins with a line that names the extractor and how recordings are heard. Each record after it is
+//! of one recording: a length (u32), that of the next part (u32), a line of JSON about the recording and its rows, the
+//! features of the rows (f32) and eight bytes of the SHA-256 of all that, little-endian. A record goes to the file in
+//! one write: whatever kills the process leaves at most one torn record at the end, which the next run cuts off.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -19,12 +19,13 @@ use super::ExtractionError;
 
 const MAGIC: &str = "ser-edge extraction journal";
 
-/// The features in bytes, and the check sum behind them.
+/// The features of a row in bytes, the check sum behind them, and the length before them.
 const FEATURE_BYTES: usize = 4 * FEATURE_COUNT;
 const CHECK_BYTES: usize = 8;
+const LENGTH_BYTES: usize = 4;
 
-/// A longer record is not one: no path is that long.
-const MAX_RECORD: usize = FEATURE_BYTES + CHECK_BYTES + (1 << 16);
+/// A longer record is not one: a day of speech makes fewer rows.
+const MAX_RECORD: usize = 1 << 28;
 
 /// What tells a recording from a later version of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -55,12 +56,24 @@ impl Key {
 }
 
 /// What extraction found in a recording.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Measured {
     pub sample_rate: u32,
+    pub rows: Vec<Row>,
+    /// Why there is none, where there is none.
+    pub nothing: Option<String>,
+}
+
+/// A row of the table to be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Row {
+    /// None for a whole recording.
+    pub start_s: Option<f32>,
     pub duration_s: f32,
+    pub copy: Option<u32>,
     pub quality: Quality,
     /// [`FEATURE_COUNT`] of them.
+    #[serde(skip)]
     pub features: Vec<f32>,
 }
 
@@ -68,9 +81,8 @@ pub(super) struct Row {
 struct About {
     #[serde(flatten)]
     key: Key,
-    sample_rate: u32,
-    duration_s: f32,
-    quality: Quality,
+    #[serde(flatten)]
+    measured: Measured,
 }
 
 /// An open, locked journal.
@@ -89,20 +101,25 @@ pub(super) fn path_of(table: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn header(set: FeatureSet) -> String {
+fn header(set: FeatureSet, heard: &str) -> String {
     format!(
-        "{MAGIC}; feature_set={}; extractor={EXTRACTOR_VERSION}; ser-edge={}\n",
+        "{MAGIC}; feature_set={}; extractor={EXTRACTOR_VERSION}; heard={heard}; ser-edge={}\n",
         set.id(),
         env!("CARGO_PKG_VERSION")
     )
 }
 
 impl Journal {
-    /// Opens or begins the journal of `table` and returns the rows in it, those of another extractor left out.
+    /// Opens or begins the journal of `table` and returns the recordings in it, those of another extractor, or heard
+    /// otherwise than `heard` says, left out.
     ///
     /// # Errors
     /// [`ExtractionError`]: another process works on the table, the file is no journal, or cannot be written.
-    pub fn open(table: &Path, set: FeatureSet) -> Result<(Self, Vec<(Key, Row)>), ExtractionError> {
+    pub fn open(
+        table: &Path,
+        set: FeatureSet,
+        heard: &str,
+    ) -> Result<(Self, Vec<(Key, Measured)>), ExtractionError> {
         let path = path_of(table);
         let io = |source| ExtractionError::Journal {
             path: path.clone(),
@@ -123,12 +140,12 @@ impl Journal {
             Err(TryLockError::WouldBlock) => return Err(ExtractionError::Busy { path }),
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
-        let expected = header(set);
+        let expected = header(set, heard);
         let mut reader = BufReader::new(&mut file);
         let mut first = Vec::new();
         reader
             .by_ref()
-            .take(1024)
+            .take(4096)
             .read_until(b'\n', &mut first)
             .map_err(io)?;
         let mut rows = Vec::new();
@@ -156,34 +173,35 @@ impl Journal {
         Ok((journal, rows))
     }
 
-    /// Adds a finished row.
+    /// Adds a finished recording.
     ///
     /// # Errors
     /// [`ExtractionError::Journal`]; the rows before it are safe.
-    pub fn add(&mut self, key: &Key, row: &Row) -> Result<(), ExtractionError> {
+    pub fn add(&mut self, key: &Key, measured: &Measured) -> Result<(), ExtractionError> {
         let io = |source| ExtractionError::Journal {
             path: self.path.clone(),
             source,
         };
         let about = About {
             key: key.clone(),
-            sample_rate: row.sample_rate,
-            duration_s: row.duration_s,
-            quality: row.quality,
+            measured: measured.clone(),
         };
         let about = serde_json::to_vec(&about).map_err(|e| io(e.into()))?;
-        let length = about.len() + FEATURE_BYTES + CHECK_BYTES;
-        let length_field = u32::try_from(length).ok().filter(|_| length <= MAX_RECORD);
-        let Some(length_field) = length_field else {
+        let length = LENGTH_BYTES + about.len() + measured.rows.len() * FEATURE_BYTES + CHECK_BYTES;
+        let lengths = u32::try_from(length)
+            .ok()
+            .zip(u32::try_from(about.len()).ok());
+        let Some((length_field, about_field)) = lengths.filter(|_| length <= MAX_RECORD) else {
             return Err(io(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the path is too long",
+                "one recording has more speech than a day has",
             )));
         };
         let mut record = Vec::with_capacity(4 + length);
         record.extend_from_slice(&length_field.to_le_bytes());
+        record.extend_from_slice(&about_field.to_le_bytes());
         record.extend_from_slice(&about);
-        for value in &row.features {
+        for value in measured.rows.iter().flat_map(|row| &row.features) {
             record.extend_from_slice(&value.to_le_bytes());
         }
         let check = check_sum(&record[4..]);
@@ -229,35 +247,40 @@ fn check_sum(bytes: &[u8]) -> [u8; CHECK_BYTES] {
 }
 
 /// The next whole record and its length in the file; none at the end or where the record is torn.
-fn read_record(reader: &mut impl Read) -> io::Result<Option<(u64, Key, Row)>> {
+fn read_record(reader: &mut impl Read) -> io::Result<Option<(u64, Key, Measured)>> {
     let mut length = [0; 4];
     if !read_whole(reader, &mut length)? {
         return Ok(None);
     }
     let length = u32::from_le_bytes(length) as usize;
-    if !(FEATURE_BYTES + CHECK_BYTES..=MAX_RECORD).contains(&length) {
+    if !(LENGTH_BYTES + CHECK_BYTES..=MAX_RECORD).contains(&length) {
         return Ok(None);
     }
-    let mut record = vec![0; length];
-    if !read_whole(reader, &mut record)? {
+    // Not set aside at once: the length of a torn record may be anything.
+    let mut record = Vec::new();
+    if reader.take(length as u64).read_to_end(&mut record)? < length {
         return Ok(None);
     }
     let (content, check) = record.split_at(length - CHECK_BYTES);
     if check != check_sum(content) {
         return Ok(None);
     }
-    let (about, features) = content.split_at(content.len() - FEATURE_BYTES);
-    let Ok(about) = serde_json::from_slice::<About>(about) else {
+    let parts = content.split_first_chunk::<LENGTH_BYTES>();
+    let parts = parts.and_then(|(n, rest)| rest.split_at_checked(u32::from_le_bytes(*n) as usize));
+    let Some((about, features)) = parts else {
         return Ok(None);
     };
-    let (values, _) = features.as_chunks::<4>();
-    let row = Row {
-        sample_rate: about.sample_rate,
-        duration_s: about.duration_s,
-        quality: about.quality,
-        features: values.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+    let Ok(About { key, mut measured }) = serde_json::from_slice::<About>(about) else {
+        return Ok(None);
     };
-    Ok(Some((4 + length as u64, about.key, row)))
+    if features.len() != measured.rows.len() * FEATURE_BYTES {
+        return Ok(None);
+    }
+    let (values, _) = features.as_chunks::<4>();
+    for (row, values) in measured.rows.iter_mut().zip(values.chunks(FEATURE_COUNT)) {
+        row.features = values.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    }
+    Ok(Some((4 + length as u64, key, measured)))
 }
 
 /// Fills the buffer; false at the end of the file.

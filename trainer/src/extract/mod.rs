@@ -1,10 +1,11 @@
-//! From a corpus to a feature table: every recording decoded and measured, on all cores.
+//! From a corpus to a feature table: every recording decoded, cut to its speech and measured, on all cores.
 //!
-//! Decoding and features are those of the device ([`ser_runtime::audio`], [`ser_runtime::extract`]). Finished rows
-//! are kept in a journal beside the table (`TABLE.part`), so that a run that was killed, or that found broken files,
+//! Decoding, cut, rate and features are those of the device ([`ser_runtime::audio`], [`ser_runtime::extract`]): a row
+//! is what a device would hear of a recording, one for each utterance. Finished recordings are kept in a journal beside the table (`TABLE.part`), so that a run that was killed, or that found broken files,
 //! goes on where it stopped and ends with the same table, byte for byte.
 
 mod journal;
+mod room;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,25 +13,49 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
-use ser_features::{EXTRACTOR_VERSION, FeatureSet, feature_names};
+use ser_features::{EXTRACTOR_VERSION, FeatureSet, FinishError, feature_names};
+use ser_runtime::audio::Pcm;
 use ser_runtime::audio::read_audio;
-use ser_runtime::extract::extract_features;
+use ser_runtime::cut::Span;
+use ser_runtime::extract::{ExtractError, Extracted, extract_range};
+use ser_runtime::hearing::{Hearing, HearingInfo};
 use ser_runtime::quality::Quality;
 
+use rand::RngExt;
+
 use crate::corpus::{Corpus, Fingerprint, SameAudio, Utterance, duplicates};
+use crate::data::stream;
 use crate::progress::Progress;
 use crate::table::{FeatureSetTag, FeatureTable, RowMeta, TableError};
-use journal::{Journal, Key, Row};
+use journal::{Journal, Key, Measured, Row};
+pub use room::Room;
 
 /// How to extract.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ExtractionOptions {
     /// Which features.
     pub feature_set: FeatureSet,
+    /// What is made of a recording.
+    pub hearing: Hearing,
+    /// Copies with moved ends.
+    pub vary: Option<VaryEnds>,
+    /// What is added to recordings before they are heard: for tests of a model.
+    pub room: Room,
+    /// Seed of the copies and of the noise.
+    pub seed: u64,
     /// Recordings measured at a time; none means one for each core.
     pub jobs: Option<usize>,
     /// Leave broken recordings out instead of failing.
     pub skip_broken: bool,
+}
+
+/// Copies of every utterance whose ends are drawn anew, so that a model learns that the place of a cut means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VaryEnds {
+    /// Copies of each utterance.
+    pub copies: u32,
+    /// Each end moves by up to so many milliseconds, within the recording.
+    pub by_ms: u32,
 }
 
 /// What an extraction did.
@@ -40,6 +65,8 @@ pub struct Extraction {
     pub table: FeatureTable,
     /// Recordings left out, with the reason.
     pub broken: Vec<Broken>,
+    /// Recordings without a row: nothing in them is fit speech, and why.
+    pub speechless: Vec<Broken>,
     /// Rows taken over from an earlier run that did not end.
     pub resumed: usize,
     /// Recordings in the table that are hardly fit for training, with what was measured.
@@ -129,7 +156,7 @@ fn list(broken: &[Broken]) -> String {
 /// What the threads write to.
 struct Shared {
     journal: Journal,
-    outcomes: Vec<Option<Result<Row, String>>>,
+    outcomes: Vec<Option<Result<Measured, String>>>,
     failure: Option<ExtractionError>,
 }
 
@@ -146,17 +173,18 @@ pub fn extract(
     options: &ExtractionOptions,
 ) -> Result<Extraction, ExtractionError> {
     FeatureTable::check_writable(output)?;
-    let (journal, finished) = Journal::open(output, options.feature_set)?;
-    let mut finished: HashMap<Key, Row> = finished.into_iter().collect();
+    let heard = heard_as(options);
+    let (journal, finished) = Journal::open(output, options.feature_set, &heard)?;
+    let mut finished: HashMap<Key, Measured> = finished.into_iter().collect();
 
     let total = corpus.utterances.len();
-    let mut outcomes: Vec<Option<Result<Row, String>>> = Vec::with_capacity(total);
+    let mut outcomes: Vec<Option<Result<Measured, String>>> = Vec::with_capacity(total);
     let mut pending: Vec<(usize, Key)> = Vec::new();
     for (i, u) in corpus.utterances.iter().enumerate() {
         outcomes.push(match Key::of(&name(u), &corpus.resolve(u)) {
             Err(e) => Some(Err(format!("cannot read it: {e}"))),
             Ok(key) => match finished.remove(&key) {
-                Some(row) => Some(Ok(row)),
+                Some(measured) => Some(Ok(measured)),
                 None => {
                     pending.push((i, key));
                     None
@@ -195,7 +223,7 @@ pub fn extract(
                 return;
             }
             let u = &corpus.utterances[*i];
-            let outcome = measure(&corpus.resolve(u), options.feature_set);
+            let outcome = measure(&corpus.resolve(u), &key.path, options);
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
             match &outcome {
                 Ok(row) => {
@@ -221,8 +249,14 @@ pub fn extract(
     }
 
     let copies = same_audio(corpus, &outcomes);
-    let (table, broken, doubtful) = assemble(corpus, outcomes, options.feature_set);
+    let Assembled {
+        table,
+        broken,
+        speechless,
+        doubtful,
+    } = assemble(corpus, outcomes, options);
     if table.rows == 0 {
+        let broken = [broken, speechless].concat();
         return Err(ExtractionError::NothingLeft { broken, total });
     }
     if !broken.is_empty() && !options.skip_broken {
@@ -239,19 +273,36 @@ pub fn extract(
     Ok(Extraction {
         table,
         broken,
+        speechless,
         resumed,
         doubtful,
     })
 }
 
+/// What the rows of a journal depend on beside the extractor.
+fn heard_as(options: &ExtractionOptions) -> String {
+    let hearing = serde_json::to_string(&HearingInfo::from(options.hearing)).unwrap_or_default();
+    let vary = options
+        .vary
+        .map_or_else(String::new, |v| format!("{} by {} ms", v.copies, v.by_ms));
+    let Room { pad_s, noise_dbfs } = options.room;
+    let noise = noise_dbfs.map_or_else(String::new, |level| format!("{level} dBFS"));
+    format!(
+        "{hearing}; copies={vary}; pauses={pad_s} s; noise={noise}; seed={}",
+        options.seed
+    )
+}
+
 /// Recordings with the same samples: the corpus may have been put together from several. Equal samples give equal rows, so only
 /// recordings with equal rows need be decoded again.
-fn same_audio(corpus: &Corpus, outcomes: &[Option<Result<Row, String>>]) -> Vec<SameAudio> {
+fn same_audio(corpus: &Corpus, outcomes: &[Option<Result<Measured, String>>]) -> Vec<SameAudio> {
     let rows = outcomes.iter().enumerate();
     let rows = rows.filter_map(|(i, outcome)| Some((i, outcome.as_ref()?.as_ref().ok()?)));
-    let keys = rows.map(|(i, row)| {
+    let keys = rows.filter_map(|(i, measured)| {
+        let row = measured.rows.first()?;
         let features: Vec<u32> = row.features.iter().map(|v| v.to_bits()).collect();
-        (i, (row.sample_rate, row.duration_s.to_bits(), features))
+        let duration = row.duration_s.to_bits();
+        Some((i, (measured.sample_rate, duration, features)))
     });
     let read = |i: usize| Fingerprint::read(&corpus.resolve(&corpus.utterances[i]));
     let mut copies = duplicates::copies(keys);
@@ -268,54 +319,126 @@ fn name(utterance: &Utterance) -> String {
     utterance.path.to_string_lossy().into_owned()
 }
 
-/// Decodes and measures one recording.
-fn measure(file: &Path, set: FeatureSet) -> Result<Row, String> {
-    let pcm = read_audio(file).map_err(|e| e.to_string())?;
-    let extracted = extract_features(&pcm, set).map_err(|e| e.to_string())?;
-    Ok(Row {
+/// Decodes, cuts and measures one recording; `name` seeds its copies.
+fn measure(file: &Path, name: &str, options: &ExtractionOptions) -> Result<Measured, String> {
+    let mut pcm = read_audio(file).map_err(|e| e.to_string())?;
+    options.room.around(&mut pcm, name, options.seed);
+    let set = options.feature_set;
+    let extract = |hearing: &Hearing| ser_runtime::extract::extract(&pcm, set, hearing);
+    let heard = extract(&options.hearing).map_err(|e| e.to_string())?;
+    let nothing = heard.utterances.is_empty();
+    let nothing = nothing.then(|| heard.reason().words().to_owned());
+    let whole = options.hearing.cut.is_none();
+    let mut rows = Vec::new();
+    for (index, utterance) in heard.utterances.into_iter().enumerate() {
+        let copies = match &options.vary {
+            Some(vary) => copies(&pcm, name, index, utterance.span, vary, options),
+            None => Ok(Vec::new()),
+        };
+        rows.push(row(utterance, &pcm, whole, None));
+        rows.extend(copies.map_err(|e| e.to_string())?);
+    }
+    Ok(Measured {
         sample_rate: pcm.sample_rate,
-        duration_s: pcm.duration_s() as f32,
-        quality: extracted.quality,
-        features: extracted.features.as_slice().to_vec(),
+        rows,
+        nothing,
     })
 }
 
-type Assembled = (FeatureTable, Vec<Broken>, Vec<(String, Quality)>);
+fn row(extracted: Extracted, pcm: &Pcm, whole: bool, copy: Option<u32>) -> Row {
+    let seconds = |samples: u64| samples as f32 / pcm.sample_rate as f32;
+    Row {
+        start_s: (!whole).then(|| seconds(extracted.span.start)),
+        duration_s: seconds(extracted.span.samples()),
+        copy,
+        quality: extracted.quality,
+        features: extracted.features.as_slice().to_vec(),
+    }
+}
+
+/// Copies of utterance `index` of recording `name`, which lies at `span`. A copy that is unfit is left out.
+fn copies(
+    pcm: &Pcm,
+    name: &str,
+    index: usize,
+    span: Span,
+    vary: &VaryEnds,
+    options: &ExtractionOptions,
+) -> Result<Vec<Row>, ExtractError> {
+    let reach = i64::from(vary.by_ms) * i64::from(pcm.sample_rate) / 1_000;
+    let mut random = stream(options.seed, name, index);
+    let mut moved = |at: u64| {
+        let by = random.random_range(-reach..=reach);
+        usize::try_from(at.saturating_add_signed(by)).unwrap_or(usize::MAX)
+    };
+    let mut rows = Vec::new();
+    for copy in 1..=vary.copies {
+        let range = moved(span.start)..moved(span.end);
+        let set = options.feature_set;
+        match extract_range(pcm, range, set, options.hearing.sample_rate) {
+            Ok(extracted) if extracted.quality.unfit().is_none() => {
+                rows.push(row(extracted, pcm, false, Some(copy)));
+            }
+            Ok(_) | Err(ExtractError::Finish(FinishError::TooShort { .. })) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(rows)
+}
+
+struct Assembled {
+    table: FeatureTable,
+    broken: Vec<Broken>,
+    speechless: Vec<Broken>,
+    doubtful: Vec<(String, Quality)>,
+}
 
 /// Puts the rows in the order of the corpus.
 fn assemble(
     corpus: &Corpus,
-    outcomes: Vec<Option<Result<Row, String>>>,
-    set: FeatureSet,
+    outcomes: Vec<Option<Result<Measured, String>>>,
+    options: &ExtractionOptions,
 ) -> Assembled {
+    let set = options.feature_set;
     let (mut values, mut meta) = (Vec::new(), Vec::new());
-    let (mut broken, mut doubtful) = (Vec::new(), Vec::new());
+    let (mut broken, mut speechless, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
     for (u, outcome) in corpus.utterances.iter().zip(outcomes) {
         let path = name(u);
         // A recording without an outcome was never begun: its thread was told to stop, which is a failure above.
-        match outcome.unwrap_or_else(|| Err("it was not measured".to_owned())) {
-            Err(reason) => broken.push(Broken { path, reason }),
-            Ok(row) => {
-                if !row.quality.is_good() {
-                    doubtful.push((path.clone(), row.quality));
-                }
-                values.extend_from_slice(&row.features);
-                meta.push(RowMeta {
-                    path,
-                    corpus: u.corpus.clone(),
-                    speaker: u.speaker.clone(),
-                    session: u.session.clone(),
-                    gender: u.gender.clone(),
-                    emotion: u.emotion.clone(),
-                    sample_rate: Some(row.sample_rate),
-                    duration_s: Some(row.duration_s),
-                });
+        let measured = match outcome.unwrap_or_else(|| Err("it was not measured".to_owned())) {
+            Err(reason) => {
+                broken.push(Broken { path, reason });
+                continue;
             }
+            Ok(measured) => measured,
+        };
+        if let Some(reason) = measured.nothing {
+            speechless.push(Broken { path, reason });
+            continue;
+        }
+        for row in measured.rows {
+            if row.copy.is_none() && !row.quality.is_good() {
+                doubtful.push((path.clone(), row.quality));
+            }
+            values.extend_from_slice(&row.features);
+            meta.push(RowMeta {
+                path: path.clone(),
+                corpus: u.corpus.clone(),
+                speaker: u.speaker.clone(),
+                session: u.session.clone(),
+                gender: u.gender.clone(),
+                emotion: u.emotion.clone(),
+                sample_rate: Some(measured.sample_rate),
+                start_s: row.start_s,
+                duration_s: Some(row.duration_s),
+                copy: row.copy,
+            });
         }
     }
     let feature_set = FeatureSetTag {
         id: set.id().to_owned(),
         extractor_version: Some(EXTRACTOR_VERSION.to_owned()),
+        hearing: Some(options.hearing.into()),
     };
     let table = FeatureTable {
         feature_set,
@@ -324,5 +447,10 @@ fn assemble(
         values,
         meta,
     };
-    (table, broken, doubtful)
+    Assembled {
+        table,
+        broken,
+        speechless,
+        doubtful,
+    }
 }

@@ -113,7 +113,7 @@ pub struct Budget {
     pub ram: Option<usize>,
     /// Longest utterance in seconds.
     pub utterance_s: f64,
-    /// Highest sampling rate of the training rows, in Hz.
+    /// Sampling rate at which features are taken, in Hz: the table's, or the highest of its recordings.
     pub sample_rate: u32,
 }
 
@@ -125,7 +125,9 @@ impl Budget {
                 .map(Some)
                 .map_err(|problem| BudgetError::Size { key, problem }),
         };
-        let rates = task
+        let heard_at = task.table.feature_set.hearing.as_ref();
+        let heard_at = heard_at.and_then(|hearing| hearing.sample_rate);
+        let own = task
             .rows
             .iter()
             .filter_map(|&row| task.table.meta[row].sample_rate);
@@ -133,7 +135,7 @@ impl Budget {
             flash: size("flash", &config.flash)?,
             ram: size("ram", &config.ram)?,
             utterance_s: config.utterance,
-            sample_rate: rates.max().ok_or(BudgetError::SampleRate)?,
+            sample_rate: heard_at.or(own.max()).ok_or(BudgetError::SampleRate)?,
         })
     }
 

@@ -337,6 +337,7 @@ fn outcome(
     Ok(FitOutcome {
         model,
         feature_set: table.feature_set.id.clone(),
+        hearing: table.feature_set.hearing.clone(),
         feature_names: table.names.clone(),
         rows: trained_on
             .iter()

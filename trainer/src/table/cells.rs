@@ -13,6 +13,8 @@ pub(super) struct Cell<'a> {
     /// From 1.
     pub row: usize,
     pub column: &'a str,
+    /// Seconds in one, where the cell is a time.
+    pub scale: f64,
 }
 
 impl Cell<'_> {
@@ -70,21 +72,27 @@ impl Cell<'_> {
             Role::Meta(MetaField::Emotion) => meta.emotion = name(),
             Role::Index => meta.index = known(),
             Role::Meta(MetaField::SampleRate) => {
-                let rate = numbers.parse::<f64>(text, line);
-                let rate = rate.map_err(|problem| self.not_a_number(&problem))?;
-                if rate.fract() != 0.0 || !(1.0..=f64::from(u32::MAX)).contains(&rate) {
-                    return Err(self.not_a_number(&NumberProblem::NotANumber(text.to_owned())));
-                }
-                meta.sample_rate = Some(rate as u32);
+                meta.sample_rate = Some(self.count(text, line, numbers)?);
             }
+            Role::Meta(MetaField::Copy) => meta.copy = Some(self.count(text, line, numbers)?),
+            Role::Meta(MetaField::StartS) => meta.start_s = self.seconds(text, line, numbers)?,
             Role::Meta(MetaField::DurationS) => {
-                meta.duration_s = self.seconds(text, line, numbers)?.map(|s| s as f32);
+                meta.duration_s = self.seconds(text, line, numbers)?;
             }
-            Role::Start => meta.start_s = self.seconds(text, line, numbers)?,
             Role::End => meta.end_s = self.seconds(text, line, numbers)?,
             Role::Feature(_) | Role::Ignored => {}
         }
         Ok(())
+    }
+
+    /// A whole number above 0.
+    fn count(&self, text: &str, line: u64, numbers: &mut Numbers) -> Result<u32, TableError> {
+        let number = numbers.parse::<f64>(text, line);
+        let number = number.map_err(|problem| self.not_a_number(&problem))?;
+        if number.fract() != 0.0 || !(1.0..=f64::from(u32::MAX)).contains(&number) {
+            return Err(self.wrong(format!("{text:?} is no whole number above 0")));
+        }
+        Ok(number as u32)
     }
 
     fn seconds(
@@ -92,12 +100,12 @@ impl Cell<'_> {
         text: &str,
         line: u64,
         numbers: &mut Numbers,
-    ) -> Result<Option<f64>, TableError> {
+    ) -> Result<Option<f32>, TableError> {
         match parse_seconds(text, numbers, line) {
             Ok(Some(seconds)) if !seconds.is_finite() || seconds < 0.0 => {
-                Err(self.not_finite(text))
+                Err(self.wrong(format!("{text:?} is no time in a recording")))
             }
-            Ok(seconds) => Ok(seconds),
+            Ok(seconds) => Ok(seconds.map(|s| (s * self.scale) as f32)),
             Err(problem) => Err(self.not_a_number(&problem)),
         }
     }
@@ -116,11 +124,15 @@ impl Cell<'_> {
             NumberProblem::NotANumber(text) => advice::not_a_number(self.column, text),
             _ => String::new(),
         };
+        self.wrong(format!("{problem}{hint}"))
+    }
+
+    fn wrong(&self, message: String) -> TableError {
         TableError::NotANumber {
             path: self.path.to_owned(),
             row: self.row,
             column: self.column.to_owned(),
-            message: format!("{problem}{hint}"),
+            message,
         }
     }
 }

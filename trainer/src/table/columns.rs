@@ -7,6 +7,7 @@ use ser_features::{FeatureSet, feature_names};
 
 use super::known::{self, Known};
 use super::{FeatureSetTag, ReadOptions, TableError};
+use crate::data::text::{Columns, Meaning, nearest};
 
 /// A column that describes the row instead of measuring it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,12 +20,14 @@ pub enum MetaField {
     Gender,
     Emotion,
     SampleRate,
+    StartS,
     DurationS,
+    Copy,
 }
 
 impl MetaField {
     /// Every field, in the order in which our own tables write them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Path,
         Self::Corpus,
         Self::Speaker,
@@ -32,7 +35,9 @@ impl MetaField {
         Self::Gender,
         Self::Emotion,
         Self::SampleRate,
+        Self::StartS,
         Self::DurationS,
+        Self::Copy,
     ];
 
     /// The column name in our own tables.
@@ -46,7 +51,9 @@ impl MetaField {
             Self::Gender => "gender",
             Self::Emotion => "emotion",
             Self::SampleRate => "sample_rate",
+            Self::StartS => "start_s",
             Self::DurationS => "duration_s",
+            Self::Copy => "copy",
         }
     }
 
@@ -58,23 +65,27 @@ impl MetaField {
             .find(|f| f.name().eq_ignore_ascii_case(name))
     }
 
-    /// Names that other tools use for the field.
-    const fn aliases(self) -> &'static [&'static str] {
-        match self {
-            Self::Path => &["file", "filename", "file_name", "filepath", "file_path", "name", "wav", "audio"],
-            Self::Corpus => &["database", "dataset"],
-            Self::Speaker => &["speaker_id", "spk", "actor", "subject"],
-            Self::Session => &["session_id"],
-            Self::Gender => &["sex"],
-            Self::Emotion => &["label", "class", "emo", "target"],
-            Self::SampleRate => &["sampling_rate"],
-            Self::DurationS => &["duration"],
-        }
+    /// What a column of text that has the field is found by; none for fields that only our own tables have.
+    const fn meaning(self) -> Option<Meaning> {
+        Some(match self {
+            Self::Path => Meaning::Path,
+            Self::Corpus => Meaning::Corpus,
+            Self::Speaker => Meaning::Speaker,
+            Self::Session => Meaning::Session,
+            Self::Gender => Meaning::Gender,
+            Self::Emotion => Meaning::Emotion,
+            Self::StartS => Meaning::Start,
+            Self::DurationS => Meaning::Duration,
+            Self::SampleRate | Self::Copy => return None,
+        })
     }
 }
 
 /// Columns that say where in the recording a row lies, as openSMILE names them: neither field nor feature.
 const FRAME_COLUMNS: [&str; 2] = ["frametime", "frameindex"];
+
+/// Names of the column with the sampling rate.
+const SAMPLE_RATE: [&str; 3] = ["sample_rate", "sampling_rate", "samplerate"];
 
 /// Columns that describe a recording but are no field of [`RowMeta`](super::RowMeta); as features they would
 /// give away what is to be predicted, or mean nothing.
@@ -84,9 +95,9 @@ const DESCRIPTIONS: [&str; 16] = [
 ];
 
 /// Columns that are likely to name the recording, but are not sure enough to be taken for its path.
-const KEYS: [&str; 14] = [
-    "id", "utt", "utt_id", "uttid", "utterance", "utterance_id", "key", "uuid", "recording", "recording_id",
-    "clip", "sample_id", "item", "instance",
+const KEYS: [&str; 12] = [
+    "id", "utt", "utt_id", "uttid", "utterance", "utterance_id", "key", "uuid", "recording_id", "sample_id",
+    "item", "instance",
 ];
 
 /// Whether a column of this name is likely to name the recordings.
@@ -148,8 +159,6 @@ pub(super) enum Role {
     Meta(MetaField),
     /// Index among the features.
     Feature(usize),
-    /// Where in the recording the row begins.
-    Start,
     /// Where in the recording the row ends.
     End,
     /// The row index of a data frame.
@@ -167,6 +176,8 @@ pub(super) struct Layout {
     pub in_file: Vec<(String, usize)>,
     /// The file's own column names.
     pub columns: Vec<String>,
+    /// Seconds in one of the numbers of a column of times, by its index, where its name says so.
+    pub scale: HashMap<usize, f64>,
     /// What the features are.
     pub tag: FeatureSetTag,
     /// What the user should know.
@@ -186,17 +197,15 @@ impl Layout {
     ) -> Result<Self, TableError> {
         let map = &options.columns;
         check_names(path, &columns, map)?;
-        let field_of = fields(path, &columns, map)?;
+        let found = Fields::find(path, &columns, map)?;
         let mut roles: Vec<Role> = Vec::with_capacity(columns.len());
         let mut candidates: Vec<usize> = Vec::new();
         for (i, name) in columns.iter().enumerate() {
-            roles.push(if let Some(&field) = field_of.get(&i) {
+            roles.push(if let Some(&field) = found.fields.get(&i) {
                 Role::Meta(field)
             } else if map.drop.contains(name) || is_one_of(name, &FRAME_COLUMNS) {
                 Role::Ignored
-            } else if name.eq_ignore_ascii_case("start") {
-                Role::Start
-            } else if name.eq_ignore_ascii_case("end") {
+            } else if found.end == Some(i) {
                 Role::End
             } else if is_index(name) {
                 Role::Index
@@ -210,6 +219,7 @@ impl Layout {
             features: Vec::new(),
             in_file: Vec::new(),
             columns,
+            scale: found.scale,
             tag: FeatureSetTag::custom(),
             notes: Vec::new(),
             emotion_is_sure: map.fields.contains_key(&MetaField::Emotion),
@@ -319,7 +329,7 @@ impl Layout {
             self.notes.push(format!("the columns are those of {id}"));
             self.tag = FeatureSetTag {
                 id: id.to_owned(),
-                extractor_version: None,
+                ..FeatureSetTag::custom()
             };
         }
         if let Some((here, ours)) = known.renamed {
@@ -382,92 +392,84 @@ fn check_names(path: &Path, columns: &[String], map: &ColumnMap) -> Result<(), T
             });
         }
     }
-    let asked = map.drop.iter().chain(map.fields.values());
-    match asked
-        .into_iter()
-        .find(|n| !position.contains_key(n.as_str()))
-    {
+    match map.drop.iter().find(|n| !position.contains_key(n.as_str())) {
         Some(name) => Err(missing(path, name, columns)),
         None => Ok(()),
     }
 }
 
 /// The columns that describe the row.
-fn fields(
-    path: &Path,
-    columns: &[String],
-    map: &ColumnMap,
-) -> Result<HashMap<usize, MetaField>, TableError> {
-    let mut field_of: HashMap<usize, MetaField> = HashMap::new();
-    for (&field, name) in &map.fields {
-        let Some(i) = columns.iter().position(|c| c == name) else {
-            return Err(missing(path, name, columns));
-        };
-        if let Some(other) = field_of.insert(i, field) {
-            let message = format!(
-                "column \"{name}\" cannot be both the {} and the {}",
-                other.name(),
-                field.name()
-            );
-            return Err(TableError::DuplicateColumn {
-                path: path.to_owned(),
-                message,
-            });
-        }
-    }
-    for field in MetaField::ALL {
-        if !map.fields.contains_key(&field)
-            && let Some(i) = recognise(path, field, columns, map, &field_of)?
-        {
-            field_of.insert(i, field);
-        }
-    }
-    Ok(field_of)
+struct Fields {
+    fields: HashMap<usize, MetaField>,
+    /// Where in the recording the row ends.
+    end: Option<usize>,
+    /// Seconds in one of the numbers of columns of times, where their names say so.
+    scale: HashMap<usize, f64>,
 }
 
-/// The one column that holds `field` by its name, or by an alias if none has the name itself.
-fn recognise(
-    path: &Path,
-    field: MetaField,
-    columns: &[String],
-    map: &ColumnMap,
-    taken: &HashMap<usize, MetaField>,
-) -> Result<Option<usize>, TableError> {
-    let free = |i: &usize| !taken.contains_key(i) && !map.drop.contains(&columns[*i]);
-    for names in [&[field.name()][..], field.aliases()] {
-        let hits: Vec<usize> = (0..columns.len())
-            .filter(free)
-            .filter(|&i| names.iter().any(|n| n.eq_ignore_ascii_case(&columns[i])))
+impl Fields {
+    fn find(path: &Path, columns: &[String], map: &ColumnMap) -> Result<Self, TableError> {
+        let failed = |message: String| TableError::DuplicateColumn {
+            path: path.to_owned(),
+            message,
+        };
+        // A column that is left out means nothing.
+        let header: Vec<String> = columns
+            .iter()
+            .map(|c| match map.drop.contains(c) {
+                true => String::new(),
+                false => c.clone(),
+            })
             .collect();
-        match hits[..] {
-            [] => {}
-            [one] => return Ok(Some(one)),
-            [first, second, ..] => {
-                let message = format!(
-                    "columns \"{}\" and \"{}\" both look like the {}; say which with ser-train import --column {}=NAME",
-                    columns[first],
-                    columns[second],
-                    field.name(),
-                    field.name()
-                );
-                return Err(TableError::DuplicateColumn {
-                    path: path.to_owned(),
-                    message,
-                });
+        let fields = || MetaField::ALL.into_iter().filter_map(|f| Some((f, f.meaning()?)));
+        let mut wanted: Vec<Meaning> = fields().map(|(_, meaning)| meaning).collect();
+        wanted.push(Meaning::End);
+        let assigned = fields()
+            .filter_map(|(field, meaning)| Some((meaning, map.fields.get(&field).cloned())))
+            .filter(|(_, name)| name.is_some())
+            .collect();
+        let found = Columns::find(&header, &wanted, &assigned).map_err(failed)?;
+        let mut all = Self {
+            fields: HashMap::new(),
+            end: None,
+            scale: HashMap::new(),
+        };
+        for (field, meaning) in fields() {
+            if let Some((i, scale)) = found.time(meaning) {
+                all.fields.insert(i, field);
+                all.scale.insert(i, scale);
             }
         }
+        if let Some((i, scale)) = found.time(Meaning::End) {
+            all.end = Some(i);
+            all.scale.insert(i, scale);
+        }
+        for (field, names) in [
+            (MetaField::SampleRate, &SAMPLE_RATE[..]),
+            (MetaField::Copy, &[MetaField::Copy.name()]),
+        ] {
+            let given = map.fields.get(&field);
+            let is_it = |c: &String| given.map_or_else(|| is_one_of(c, names), |g| g == c);
+            let (name, i) = match (given, header.iter().position(is_it)) {
+                (_, Some(i)) => (&header[i], i),
+                (Some(given), None) => return Err(missing(path, given, columns)),
+                (None, None) => continue,
+            };
+            if let Some(other) = all.fields.insert(i, field) {
+                return Err(failed(format!(
+                    "column \"{name}\" cannot be both the {} and the {}",
+                    other.name(),
+                    field.name()
+                )));
+            }
+        }
+        Ok(all)
     }
-    Ok(None)
 }
 
 /// The error for a column that is asked for but not there, with the nearest name that is.
 fn missing(path: &Path, name: &str, columns: &[String]) -> TableError {
-    let nearest = columns
-        .iter()
-        .map(|c| (strsim::jaro_winkler(c, name), c))
-        .filter(|(score, _)| *score > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    let hint = nearest.map_or(String::new(), |(_, c)| format!("; did you mean \"{c}\"?"));
+    let hint = nearest(name, columns).map_or(String::new(), |c| format!("; did you mean \"{c}\"?"));
     TableError::MissingColumn {
         path: path.to_owned(),
         column: name.to_owned(),

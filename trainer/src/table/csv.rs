@@ -42,9 +42,10 @@ pub(super) fn write(table: &FeatureTable, path: &Path) -> Result<(), TableError>
     crate::atomic::write::<io::Error, _>(path, |file| {
         writeln!(
             file,
-            "{COMMENT} feature_set={}; extractor={}; ser-edge={}",
+            "{COMMENT} feature_set={}; extractor={}; hearing={}; ser-edge={}",
             table.feature_set.id,
             table.feature_set.extractor_version.as_deref().unwrap_or(""),
+            table.feature_set.hearing_json(),
             env!("CARGO_PKG_VERSION")
         )?;
         let mut csv = ::csv::Writer::from_writer(file);
@@ -58,7 +59,9 @@ pub(super) fn write(table: &FeatureTable, path: &Path) -> Result<(), TableError>
             csv.write_field(m.gender.as_deref().unwrap_or(""))?;
             csv.write_field(&m.emotion)?;
             csv.write_field(m.sample_rate.map_or(String::new(), |v| v.to_string()))?;
+            csv.write_field(m.start_s.map_or(String::new(), |v| format!("{v:?}")))?;
             csv.write_field(m.duration_s.map_or(String::new(), |v| format!("{v:?}")))?;
+            csv.write_field(m.copy.map_or(String::new(), |v| v.to_string()))?;
             for v in table.row(r) {
                 // The shortest text that reads back as the same f32.
                 csv.write_field(format!("{v:?}"))?;
@@ -83,6 +86,11 @@ fn parse_comment(line: &str) -> Result<FeatureSetTag, String> {
             Some(("feature_set", id)) if !id.is_empty() => tag.id = id.to_owned(),
             Some(("extractor", "")) => tag.extractor_version = None,
             Some(("extractor", version)) => tag.extractor_version = Some(version.to_owned()),
+            Some(("hearing", "")) => tag.hearing = None,
+            Some(("hearing", json)) => {
+                let hearing = serde_json::from_str(json);
+                tag.hearing = Some(hearing.map_err(|e| format!("the first line: hearing: {e}"))?);
+            }
             Some(("ser-edge", _)) => {}
             _ => {
                 return Err(format!(

@@ -231,7 +231,11 @@ fn place(meta: &mut PartialMeta, field: MetaField) -> &mut Option<String> {
         MetaField::Session => &mut meta.session,
         MetaField::Gender => &mut meta.gender,
         MetaField::Emotion => &mut meta.emotion,
-        MetaField::Path | MetaField::SampleRate | MetaField::DurationS => &mut meta.path,
+        MetaField::Path
+        | MetaField::SampleRate
+        | MetaField::StartS
+        | MetaField::DurationS
+        | MetaField::Copy => &mut meta.path,
     }
 }
 

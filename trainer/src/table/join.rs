@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use super::advice::some;
-use super::{FeatureSetTag, FeatureTable, Read, ReadOptions, TableError};
+use super::{FeatureSetTag, FeatureTable, Read, ReadOptions, RowMeta, TableError};
 
 /// What to do with a recording that is in two tables, by its name or by its features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -93,7 +93,9 @@ pub fn join(
     for (path, mut table) in tables {
         in_order_of(&mut table, &all.names);
         all.check_same_columns(&table, path)?;
-        if all.feature_set != table.feature_set && all.feature_set.extractor_version.is_some() {
+        if table.feature_set.extractor_version.is_none()
+            && all.feature_set.extractor_version.is_some()
+        {
             notes.push(format!(
                 "{}: who measured its features is not stated, unlike those before it",
                 path.display()
@@ -154,10 +156,18 @@ fn in_order_of(table: &mut FeatureTable, names: &[String]) {
     }
 }
 
+/// What a row is: corpus, recording, where it begins there, and which copy.
+type Key = (String, String, Option<u32>, Option<u32>);
+
+fn key(m: &RowMeta) -> Key {
+    let start = m.start_s.map(f32::to_bits);
+    (m.corpus.clone(), m.path.clone(), start, m.copy)
+}
+
 /// Rows of the tables so far, by name and by features.
 #[derive(Default)]
 struct Seen<'p> {
-    by_name: HashMap<(String, String), usize>,
+    by_name: HashMap<Key, usize>,
     by_values: HashMap<u64, Vec<usize>>,
     /// The table of each row, and its row there.
     from: Vec<(&'p Path, usize)>,
@@ -170,10 +180,7 @@ struct Duplicate {
 
 impl<'p> Seen<'p> {
     fn add(&mut self, all: &FeatureTable, row: usize, from: (&'p Path, usize)) {
-        let m = &all.meta[row];
-        self.by_name
-            .entry((m.corpus.clone(), m.path.clone()))
-            .or_insert(row);
+        self.by_name.entry(key(&all.meta[row])).or_insert(row);
         self.by_values
             .entry(hash(all.row(row)))
             .or_default()
@@ -189,7 +196,7 @@ impl<'p> Seen<'p> {
         row: usize,
     ) -> Option<Duplicate> {
         let m = &table.meta[row];
-        let named = self.by_name.get(&(m.corpus.clone(), m.path.clone()));
+        let named = self.by_name.get(&key(m));
         let values = table.row(row);
         let equal = || {
             let alike = self.by_values.get(&hash(values))?;
@@ -240,12 +247,42 @@ impl FeatureTable {
         join(tables, Duplicates::Refuse).map(|joined| joined.table)
     }
 
-    /// Whether `other` (read from `path`) has the columns of this table, measured by the same extractor, as far as
-    /// that is stated.
+    /// Whether `other` (read from `path`) has the columns of this table, measured by the same extractor of recordings
+    /// that were heard alike, as far as that is stated.
     ///
     /// # Errors
     /// [`TableError::Join`] naming the first difference.
     pub fn check_same_columns(&self, other: &Self, path: &Path) -> Result<(), TableError> {
+        let fail = |message: String| {
+            Err(TableError::Join {
+                path: path.to_owned(),
+                message,
+            })
+        };
+        let (a, b) = (&self.feature_set, &other.feature_set);
+        let whole = |t: &FeatureSetTag| t.hearing.as_ref().is_none_or(|h| h.cut.is_none());
+        let stated = a.hearing.is_some() && b.hearing.is_some();
+        if a.hearing != b.hearing && (stated || !whole(a) || !whole(b)) {
+            let show = |t: &FeatureSetTag| match t.hearing_json() {
+                json if json.is_empty() => "not stated, so whole".to_owned(),
+                json => json,
+            };
+            return fail(format!(
+                "its recordings were heard otherwise ({}) than those of the tables before it ({}): extract all of them with the same \
+                 options",
+                show(b),
+                show(a)
+            ));
+        }
+        self.check_same_features(other, path)
+    }
+
+    /// Whether `other` (read from `path`) has the columns of this table, measured by the same extractor, as far as
+    /// that is stated, however its recordings were heard.
+    ///
+    /// # Errors
+    /// [`TableError::Join`] naming the first difference.
+    pub fn check_same_features(&self, other: &Self, path: &Path) -> Result<(), TableError> {
         let fail = |message: String| {
             Err(TableError::Join {
                 path: path.to_owned(),

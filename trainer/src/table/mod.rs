@@ -11,6 +11,7 @@ mod cells;
 mod clean;
 mod columns;
 mod csv;
+mod doubts;
 mod error;
 mod format;
 mod import;
@@ -22,6 +23,7 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
+use ser_runtime::hearing::HearingInfo;
 use sha2::{Digest, Sha256};
 
 use self::format::Format;
@@ -65,6 +67,8 @@ pub struct FeatureSetTag {
     pub id: String,
     /// Version of the `ser-features` extractor that measured the values; none for foreign tables.
     pub extractor_version: Option<String>,
+    /// What was made of the recordings before they were measured; none for foreign tables.
+    pub hearing: Option<HearingInfo>,
 }
 
 impl FeatureSetTag {
@@ -77,7 +81,16 @@ impl FeatureSetTag {
         Self {
             id: Self::CUSTOM.to_owned(),
             extractor_version: None,
+            hearing: None,
         }
+    }
+
+    /// [`Self::hearing`] as our own tables carry it; empty for none.
+    #[must_use]
+    pub(super) fn hearing_json(&self) -> String {
+        let json = self.hearing.as_ref().map(serde_json::to_string);
+        // Numbers and short texts: nothing in it can fail to be written.
+        json.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Whether the columns are not those of a built-in feature set.
@@ -104,8 +117,13 @@ pub struct RowMeta {
     pub emotion: String,
     /// Sampling rate of the recording in Hz.
     pub sample_rate: Option<u32>,
-    /// Duration of the recording in seconds.
+    /// Where in the recording the row begins, in seconds; none for a whole recording.
+    pub start_s: Option<f32>,
+    /// Seconds that the row covers.
     pub duration_s: Option<f32>,
+    /// Number of a copy whose ends were moved, from 1; none for what a device would hear. Copies
+    /// are learnt from and never tested on.
+    pub copy: Option<u32>,
 }
 
 /// One row of features per utterance.
@@ -229,6 +247,7 @@ impl FeatureTable {
         };
         text(&self.feature_set.id);
         text(self.feature_set.extractor_version.as_deref().unwrap_or(""));
+        text(&self.feature_set.hearing_json());
         self.names.iter().for_each(|n| text(n));
         for m in &self.meta {
             text(&m.path);
@@ -238,7 +257,9 @@ impl FeatureTable {
             text(m.gender.as_deref().unwrap_or(""));
             text(&m.emotion);
             text(&m.sample_rate.map_or(String::new(), |v| v.to_string()));
+            text(&m.start_s.map_or(String::new(), |v| format!("{v:?}")));
             text(&m.duration_s.map_or(String::new(), |v| format!("{v:?}")));
+            text(&m.copy.map_or(String::new(), |v| v.to_string()));
         }
         for v in &self.values {
             hash.update(v.to_le_bytes());

@@ -21,11 +21,11 @@ pub struct PartialMeta {
     pub gender: Option<String>,
     pub emotion: Option<String>,
     pub sample_rate: Option<u32>,
+    pub start_s: Option<f32>,
     pub duration_s: Option<f32>,
-    /// Where in the recording the row begins, in seconds.
-    pub start_s: Option<f64>,
+    pub copy: Option<u32>,
     /// Where in the recording the row ends, in seconds.
-    pub end_s: Option<f64>,
+    pub(super) end_s: Option<f32>,
     /// The row's name in the data frame that was written.
     pub(super) index: Option<String>,
 }
@@ -101,7 +101,8 @@ impl PartialTable {
         };
         if table.feature_set.extractor_version.is_none() && !table.feature_set.is_custom() {
             table.notes.push(format!(
-                "who measured the features is not stated; they are taken for {} by their names",
+                "who measured the features, and of which parts of the recordings, is not stated: by their names they are taken for {}, of \
+                 whole recordings",
                 table.feature_set.id
             ));
         }
@@ -125,7 +126,6 @@ impl PartialTable {
                 m.path = Some(format!("{file}#{}", m.row));
             }
         }
-        self.name_segments();
         let unknown = |m: &PartialMeta| {
             [
                 ("path", m.path.is_none()),
@@ -176,7 +176,9 @@ impl PartialTable {
                 gender: m.gender,
                 emotion: m.emotion.unwrap_or_default(),
                 sample_rate: m.sample_rate,
+                start_s: m.start_s,
                 duration_s: m.duration_s,
+                copy: m.copy,
             });
         }
         if meta.is_empty() {
@@ -195,23 +197,6 @@ impl PartialTable {
         };
         table.check(path)?;
         Ok((table, broken))
-    }
-
-    /// Rows of one recording get names that tell them apart, where the table says which part each is.
-    fn name_segments(&mut self) {
-        let mut count: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
-        for m in &self.meta {
-            *count.entry(m.path.clone().unwrap_or_default()).or_insert(0) += 1;
-        }
-        for m in &mut self.meta {
-            let several = count.get(m.path.as_deref().unwrap_or_default());
-            if several.is_some_and(|n| *n > 1)
-                && let (Some(path), Some(start)) = (&m.path, m.start_s)
-            {
-                let end = m.end_s.map_or(String::new(), |end| end.to_string());
-                m.path = Some(format!("{path}#{start}-{end}"));
-            }
-        }
     }
 }
 
@@ -305,6 +290,7 @@ impl<'a> RowSink<'a> {
                 path: self.path,
                 row,
                 column: &self.layout.columns[i],
+                scale: self.layout.scale.get(&i).copied().unwrap_or(1.0),
             };
             match self.layout.roles[i] {
                 Role::Ignored => {}
@@ -364,6 +350,11 @@ impl Collected<'_> {
             notes.extend(clean::names(&mut self.meta));
             no_labels = clean::labels(&self.layout, &mut self.meta);
             notes.extend(no_labels.clone());
+        }
+        for m in &mut self.meta {
+            if let (None, Some(end)) = (m.duration_s, m.end_s) {
+                m.duration_s = Some((end - m.start_s.unwrap_or(0.0)).max(0.0));
+            }
         }
         let ignored = self.layout.ignored();
         Ok(PartialTable {

@@ -47,7 +47,9 @@ pub fn table(speakers: usize, per_label: usize, seed: u64) -> FeatureTable {
                     gender: None,
                     emotion: (*label).into(),
                     sample_rate: Some(16_000),
+                    start_s: None,
                     duration_s: Some(1.0),
+                    copy: None,
                 });
             }
         }

@@ -88,7 +88,7 @@ impl PathBench {
         let failed = |e: crate::recognizer::RecognizerError| CliError::Model(e.into());
 
         let mut recognizer = opened.recognizer(rate, longest)?;
-        let mut live = opened.live(rate, LiveConfig::default(), ())?;
+        let mut live = opened.live(rate, LiveConfig::default(), Some(0.0), ())?;
         let (mut whole, mut streamed) = (Vec::new(), Vec::new());
         let (mut predictions, mut utterances) = (0, 0);
         for _ in 0..self.rounds {

@@ -185,7 +185,12 @@ impl StreamsBench {
 
     fn live<'e>(&self, opened: &'e Opened) -> Result<Live<'e>, CliError> {
         let adapt = OwnedAdapter::owned(&opened.manifest.normaliser, AdaptConfig::default())?;
-        opened.live(self.content.stream_rate, LiveConfig::default(), adapt)
+        opened.live(
+            self.content.stream_rate,
+            LiveConfig::default(),
+            Some(0.0),
+            adapt,
+        )
     }
 
     /// Real time is kept if the core is idle at the end, and was never more than a second behind.
@@ -238,11 +243,13 @@ impl StreamsBench {
         let model_rate = opened.manifest.model_rate(self.content.stream_rate);
         let config = LiveConfig::default();
         let live = self.live(opened)?;
-        let extractor = config.extractor(model_rate, ser_features::FeatureSet::default());
+        let extractor = config
+            .cut
+            .extractor(model_rate, ser_features::FeatureSet::default());
         let floats = extractor
             .with_groups(opened.manifest.groups())
             .memory_len()
-            + crate::live::memory_len(self.content.stream_rate, model_rate, &config.segment)
+            + crate::live::memory_len(self.content.stream_rate, model_rate, &config.cut.segment)
             + crate::adapt::memory_len(opened.manifest.feature_set.count)
             // Offset and scale are copied into each adaptive normaliser.
             + 2 * opened.manifest.feature_set.count;

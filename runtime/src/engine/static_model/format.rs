@@ -4,8 +4,11 @@ use super::StaticModelError;
 
 /// First bytes of a flat model file.
 pub const MAGIC: [u8; 8] = *b"SER-FLAT";
-/// Layout that this version reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// Layout that this version writes; it reads version 1 too, in which nothing is said of how
+/// recordings were heard.
+pub const FORMAT_VERSION: u32 = 2;
+/// Bytes of a segmenter's id, filled up with zeros.
+pub const SEGMENTER_LEN: usize = 12;
 /// Every array of the file begins at a multiple of this many bytes, and so must the file in memory.
 pub const ALIGNMENT: usize = 16;
 /// Most layers of encoder and classifier together.

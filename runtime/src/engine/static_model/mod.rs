@@ -32,7 +32,7 @@
 //! | at | bytes | what |
 //! |---|---|---|
 //! | 0 | 8 | [`MAGIC`] |
-//! | 8 | 4 | format version, [`FORMAT_VERSION`] |
+//! | 8 | 4 | format version, [`FORMAT_VERSION`]; in version 1 the fields from 56 and from 112 on are 0 |
 //! | 12 | 4 | CRC-32 (ISO-HDLC) of everything behind it |
 //! | 16 | 4 | length of the file |
 //! | 20 | 4 | precision: 0 f32, 1 int8 |
@@ -42,10 +42,12 @@
 //! | 44 | 4 | calibration temperature, f32 |
 //! | 48 | 4 | limit of normalised features, f32; infinity for none |
 //! | 52 | 4 | bytes of the texts |
-//! | 56 | 8 | 0 |
+//! | 56 | 4 | least probability of a label, f32; 0 always gives one |
+//! | 60 | 4 | sampling rate of the training features in Hz; 0 for the recordings' own |
 //! | 64 | 32 | SHA-256 of the feature names |
 //! | 96 | 16 | id of the bundle it was exported from |
-//! | 112 | 16 | 0 |
+//! | 112 | 12 | id of the segmenter that cut the training recordings, filled up with zeros; none for whole ones |
+//! | 124 | 4 | [`CutConfig::fingerprint`] of its settings |
 //! | 128 | | texts, each a 16-bit length and UTF-8: feature set id, extractor version, the labels |
 //! | | | indices of the features that the model reads, u32, ascending; absent where it reads all |
 //! | | | offset, then scale of each of them, f32: normalised = clip((x - offset) · scale) |
@@ -88,9 +90,15 @@ pub use owned::{F32_FILE, INT8_FILE, OwnedStaticEngine};
 #[cfg(feature = "alloc")]
 pub use write::{Dense, FlatModel, input_ranges};
 
-use ser_features::{EXTRACTOR_VERSION, FeatureGroups, FeatureSet};
+use ser_features::{
+    EXTRACTOR_VERSION, FeatureGroups, FeatureSet, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE,
+};
 
-use format::{CRC_FROM, Cursor, HEADER_LEN, ID_LEN};
+use crate::cut::CutConfig;
+use crate::prediction::Decision;
+use crate::segment::SEGMENTER_ID;
+
+use format::{CRC_FROM, Cursor, HEADER_LEN, ID_LEN, SEGMENTER_LEN};
 use layer::Layer;
 
 /// Bytes at a multiple of [`ALIGNMENT`]; [`include_model!`](crate::include_model) uses it.
@@ -113,7 +121,10 @@ macro_rules! include_model {
 pub struct StaticModel<'a> {
     precision: Precision,
     feature_count: usize,
-    temperature: f32,
+    decision: Decision,
+    sample_rate: Option<u32>,
+    segmenter: [u8; SEGMENTER_LEN],
+    cut_fingerprint: u32,
     names_sha256: [u8; 32],
     bundle_id: [u8; ID_LEN],
     /// Feature set id, extractor version, labels.
@@ -139,7 +150,7 @@ impl<'a> StaticModel<'a> {
             return Err(StaticModelError::Magic);
         }
         let found = head.u32("the header")?;
-        if found != FORMAT_VERSION {
+        if !(1..=FORMAT_VERSION).contains(&found) {
             return Err(StaticModelError::Version { found });
         }
         let off = bytes.as_ptr() as usize % ALIGNMENT;
@@ -182,15 +193,25 @@ impl<'a> StaticModel<'a> {
         let temperature = head.f32("temperature")?;
         let clip = head.f32("clip")?;
         let texts_len = head.count("length of the texts")?;
-        let zeros = head.take(8, "the header")?;
+        let abstain_below = head.f32("abstention")?;
+        let sample_rate = head.u32("sampling rate")?;
         let names_sha256 = head.bytes("names hash")?;
         let bundle_id = head.bytes("bundle id")?;
-        if zeros
-            .iter()
-            .chain(head.take(16, "the header")?)
-            .any(|&b| b != 0)
-        {
-            return Err(field("the header", "holds a number where 0 belongs"));
+        let segmenter: [u8; SEGMENTER_LEN] = head.bytes("segmenter")?;
+        let cut_fingerprint = head.u32("the cut")?;
+        if !(0.0..=1.0).contains(&abstain_below) {
+            return Err(field("abstention", "is not a probability"));
+        }
+        if sample_rate != 0 && !(MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(&sample_rate) {
+            return Err(field("sampling rate", "is outside the extractor's range"));
+        }
+        let name = core::str::from_utf8(&segmenter);
+        if !name.is_ok_and(|n| {
+            n.trim_end_matches('\0')
+                .chars()
+                .all(|c| c.is_ascii_graphic())
+        }) {
+            return Err(field("segmenter", "is no name"));
         }
 
         if feature_count == 0 || feature_count > MAX_WIDTH {
@@ -255,7 +276,13 @@ impl<'a> StaticModel<'a> {
         let model = Self {
             precision,
             feature_count,
-            temperature,
+            decision: Decision {
+                temperature,
+                abstain_below,
+            },
+            sample_rate: (sample_rate != 0).then_some(sample_rate),
+            segmenter,
+            cut_fingerprint,
             names_sha256,
             bundle_id,
             texts,
@@ -379,9 +406,38 @@ impl<'a> StaticModel<'a> {
         self.label_count
     }
 
-    /// Divides the logits before the softmax.
-    pub fn temperature(&self) -> f32 {
-        self.temperature
+    /// How logits become a label.
+    pub fn decision(&self) -> Decision {
+        self.decision
+    }
+
+    /// Rate, in Hz, at which the training features were taken; `None` for the recordings' own.
+    pub fn sample_rate(&self) -> Option<u32> {
+        self.sample_rate
+    }
+
+    /// Id of the segmenter that cut the training recordings; `None` for whole recordings.
+    pub fn segmenter(&self) -> Option<&str> {
+        let name = core::str::from_utf8(&self.segmenter).unwrap_or_default();
+        Some(name.trim_end_matches('\0')).filter(|name| !name.is_empty())
+    }
+
+    /// Whether the training recordings were cut as a stream is cut here by `config`.
+    pub fn cut_as(&self, config: &CutConfig) -> bool {
+        self.segmenter() == Some(SEGMENTER_ID) && self.cut_fingerprint == config.fingerprint()
+    }
+
+    /// The fixed normaliser of all features, for an adaptive one: offset 0 and scale 0 for those
+    /// that the model does not read. Both slices have [`Self::feature_count`] elements; what lies
+    /// beyond is left alone.
+    pub fn normaliser_into(&self, offset: &mut [f32], scale: &mut [f32]) {
+        offset.fill(0.0);
+        scale.fill(0.0);
+        for ((index, &from), &by) in self.selection().zip(self.offset).zip(self.scale) {
+            if let (Some(o), Some(s)) = (offset.get_mut(index), scale.get_mut(index)) {
+                (*o, *s) = (from, by);
+            }
+        }
     }
 
     /// Id of the feature set.

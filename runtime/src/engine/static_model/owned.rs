@@ -6,7 +6,7 @@ use ser_features::FeatureGroups;
 
 use super::compute::{classify, encode};
 use super::{AlignedBytes, Precision, StaticModel};
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Manifest};
 use crate::engine::{Engine, EngineError, LoadError};
 
 /// Name of the f32 file inside a bundle.
@@ -96,9 +96,10 @@ impl OwnedStaticEngine {
             (model.bundle_id() == m.id.as_bytes(), "the bundle's id"),
             (model.labels().eq(m.labels.iter()), "the labels"),
             (
-                model.temperature() == m.calibration.temperature,
-                "the temperature",
+                model.decision() == m.decision(),
+                "the temperature, or the least probability of a label",
             ),
+            (model.heard_as(m), "how recordings were heard"),
             (
                 model.feature_set() == m.feature_set.id
                     && model.feature_count() == m.feature_set.count
@@ -116,6 +117,17 @@ impl OwnedStaticEngine {
     /// None that [`Self::from_bytes`] would not have given.
     pub fn model(&self) -> Result<StaticModel<'_>, super::StaticModelError> {
         StaticModel::borrow(self.file.as_slice())
+    }
+}
+
+impl StaticModel<'_> {
+    /// Whether it says of its training recordings what the manifest says.
+    fn heard_as(&self, manifest: &Manifest) -> bool {
+        let hearing = manifest.hearing.as_ref();
+        let cut = hearing.and_then(|h| h.cut.as_ref());
+        self.sample_rate == hearing.and_then(|h| h.sample_rate)
+            && self.segmenter() == cut.map(|c| c.segmenter.as_str())
+            && cut.is_none_or(|c| c.config.fingerprint() == self.cut_fingerprint)
     }
 }
 

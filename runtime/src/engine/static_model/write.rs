@@ -6,13 +6,15 @@ use alloc::vec::Vec;
 
 use super::compute::{classify_seen, encode_seen};
 use super::format::{
-    ALIGNMENT, CRC_FROM, FORMAT_VERSION, HEADER_LEN, LAYER_HEADER_LEN, MAGIC, MAX_WIDTH, row_stride,
+    ALIGNMENT, CRC_FROM, FORMAT_VERSION, HEADER_LEN, LAYER_HEADER_LEN, MAGIC, MAX_WIDTH,
+    SEGMENTER_LEN, row_stride,
 };
 use super::layer::activation_limit;
 use super::{Activation, AlignedBytes, Precision, StaticModel, StaticModelError};
 use crate::crc32::crc32;
 use crate::engine::EngineError;
 use crate::normalise::Normaliser;
+use crate::prediction::Decision;
 
 /// Room above the largest input that was seen on calibration rows, for a layer whose inputs have no bound of their own.
 const HEADROOM: f32 = 2.0;
@@ -55,8 +57,13 @@ pub struct FlatModel {
     pub classifier: Vec<Dense>,
     /// Labels in the order of the logits.
     pub labels: Vec<String>,
-    /// Divides the logits before the softmax.
-    pub temperature: f32,
+    /// How logits become a label.
+    pub decision: Decision,
+    /// Rate, in Hz, at which the training features were taken; `None` for the recordings' own.
+    pub sample_rate: Option<u32>,
+    /// Id of the segmenter that cut the training recordings, and
+    /// [`CutConfig::fingerprint`](crate::cut::CutConfig::fingerprint) of its settings.
+    pub cut: Option<(String, u32)>,
 }
 
 impl FlatModel {
@@ -123,13 +130,23 @@ impl FlatModel {
         ] {
             out.extend(size(count)?);
         }
-        out.extend(self.temperature.to_le_bytes());
+        out.extend(self.decision.temperature.to_le_bytes());
         out.extend(self.normaliser.clip.unwrap_or(f32::INFINITY).to_le_bytes());
         out.extend(size(texts.len())?);
-        out.extend([0; 8]);
+        out.extend(self.decision.abstain_below.to_le_bytes());
+        out.extend(self.sample_rate.unwrap_or(0).to_le_bytes());
         out.extend(self.names_sha256);
         out.extend(self.bundle_id);
-        out.extend([0; 16]);
+        let (segmenter, fingerprint) = match &self.cut {
+            Some((segmenter, fingerprint)) => (segmenter.as_bytes(), *fingerprint),
+            None => (&[][..], 0),
+        };
+        if segmenter.len() > SEGMENTER_LEN {
+            return Err(field("segmenter", "has an id of more than 12 bytes"));
+        }
+        out.extend(segmenter);
+        out.extend(core::iter::repeat_n(0, SEGMENTER_LEN - segmenter.len()));
+        out.extend(fingerprint.to_le_bytes());
         append(&mut out, texts);
         if let Some(selection) = &self.selection
             && selected != self.feature_count

@@ -10,6 +10,7 @@ pub(super) use write::write;
 
 const KEY_FEATURE_SET: &str = "ser-edge.feature_set";
 const KEY_EXTRACTOR: &str = "ser-edge.extractor_version";
+const KEY_HEARING: &str = "ser-edge.hearing";
 const KEY_VERSION: &str = "ser-edge.version";
 /// The table's own hash: pages have no check sums, and a flipped bit in a number looks like a number.
 const KEY_SHA256: &str = "ser-edge.sha256";

@@ -12,7 +12,7 @@ use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::schema::types::SchemaDescriptor;
 
 use super::column::{self, Cells};
-use super::{KEY_EXTRACTOR, KEY_FEATURE_SET, KEY_SHA256};
+use super::{KEY_EXTRACTOR, KEY_FEATURE_SET, KEY_HEARING, KEY_SHA256};
 use crate::data::text::Numbers;
 use crate::table::cells::Cell;
 use crate::table::columns::{Layout, Role};
@@ -51,7 +51,11 @@ fn read_columns(path: &Path, options: &ReadOptions) -> Result<PartialTable, Tabl
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
     let metadata = reader.metadata().file_metadata();
     let pairs = metadata.key_value_metadata();
-    let stated = stated(pairs);
+    let stated = stated(pairs).map_err(|reason| {
+        malformed(format!(
+            "its metadata does not say how recordings were heard: {reason}"
+        ))
+    })?;
     let claimed = stated.clone().unwrap_or_else(FeatureSetTag::custom);
     let schema = metadata.schema_descr();
     let names: Vec<String> = schema.columns().iter().map(|c| c.path().string()).collect();
@@ -94,10 +98,13 @@ fn read_columns(path: &Path, options: &ReadOptions) -> Result<PartialTable, Tabl
                 )));
             }
             let scale = match role {
-                Role::Start | Role::End | Role::Meta(MetaField::DurationS) => units.of(c, &cells),
+                Role::End | Role::Meta(MetaField::StartS | MetaField::DurationS) => {
+                    units.of(c, &cells)
+                }
                 _ => 1.0,
             };
-            rows.column(first, name, *role, &cells, scale)?;
+            let named = layout.scale.get(&c).copied().unwrap_or(1.0);
+            rows.column(first, name, *role, &cells, scale * named)?;
             if !options.skip_broken
                 && let Some((_, error)) = rows.broken.pop_first()
             {
@@ -133,7 +140,7 @@ impl<'a> Rows<'a> {
         count
     }
 
-    /// Takes in a column of the rows from `first` on; times are multiplied with `scale`.
+    /// Takes in a column of the rows from `first` on; `scale` is the seconds in one of its times.
     fn column(
         &mut self,
         first: usize,
@@ -150,6 +157,7 @@ impl<'a> Rows<'a> {
                 path: self.path,
                 row: row + 1,
                 column: name,
+                scale,
             };
             let line = row as u64 + 1;
             let done = match (role, cells) {
@@ -162,7 +170,7 @@ impl<'a> Rows<'a> {
                 (role, cells) => {
                     let text = match cells {
                         Cells::Text(v) => v[i].clone(),
-                        Cells::Number(v) => v[i].map(|n| (n * scale).to_string()),
+                        Cells::Number(v) => v[i].map(|n| n.to_string()),
                     };
                     let text = text.unwrap_or_default();
                     cell.describe(role, &text, line, &mut numbers, &mut self.meta[row])
@@ -243,11 +251,19 @@ impl Units {
 }
 
 /// What a table of our own says that it holds.
-fn stated(pairs: Option<&Vec<KeyValue>>) -> Option<FeatureSetTag> {
-    Some(FeatureSetTag {
-        id: value_of(pairs, KEY_FEATURE_SET)?,
+fn stated(pairs: Option<&Vec<KeyValue>>) -> Result<Option<FeatureSetTag>, String> {
+    let Some(id) = value_of(pairs, KEY_FEATURE_SET) else {
+        return Ok(None);
+    };
+    let hearing = value_of(pairs, KEY_HEARING);
+    let hearing = hearing
+        .map(|json| serde_json::from_str(&json).map_err(|e| e.to_string()))
+        .transpose()?;
+    Ok(Some(FeatureSetTag {
+        id,
         extractor_version: value_of(pairs, KEY_EXTRACTOR),
-    })
+        hearing,
+    }))
 }
 
 fn value_of(pairs: Option<&Vec<KeyValue>>, key: &str) -> Option<String> {

@@ -14,7 +14,7 @@ use ::parquet::file::writer::{
 };
 use ::parquet::schema::types::{ColumnPath, Type};
 
-use super::{KEY_EXTRACTOR, KEY_FEATURE_SET, KEY_SHA256, KEY_VERSION};
+use super::{KEY_EXTRACTOR, KEY_FEATURE_SET, KEY_HEARING, KEY_SHA256, KEY_VERSION};
 use crate::table::{FeatureTable, MetaField, RowMeta, TableError};
 
 pub fn write(table: &FeatureTable, path: &Path) -> Result<(), TableError> {
@@ -54,8 +54,8 @@ fn write_to(table: &FeatureTable, file: impl io::Write + Send) -> Result<(), Par
                 (Physical::BYTE_ARRAY, Repetition::REQUIRED)
             }
             MetaField::Session | MetaField::Gender => (Physical::BYTE_ARRAY, Repetition::OPTIONAL),
-            MetaField::SampleRate => (Physical::INT32, Repetition::OPTIONAL),
-            MetaField::DurationS => (Physical::FLOAT, Repetition::OPTIONAL),
+            MetaField::SampleRate | MetaField::Copy => (Physical::INT32, Repetition::OPTIONAL),
+            MetaField::StartS | MetaField::DurationS => (Physical::FLOAT, Repetition::OPTIONAL),
         };
         let mut builder =
             Type::primitive_type_builder(field.name(), physical).with_repetition(repetition);
@@ -75,6 +75,7 @@ fn write_to(table: &FeatureTable, file: impl io::Write + Send) -> Result<(), Par
                 KEY_EXTRACTOR.to_owned(),
                 table.feature_set.extractor_version.clone(),
             ),
+            KeyValue::new(KEY_HEARING.to_owned(), table.feature_set.hearing_json()),
             KeyValue::new(KEY_VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             KeyValue::new(KEY_SHA256.to_owned(), table.sha256()),
         ]));
@@ -113,19 +114,18 @@ fn write_to(table: &FeatureTable, file: impl io::Write + Send) -> Result<(), Par
             MetaField::Gender => {
                 optional::<ByteArrayType, _>(&mut group, text(|m| m.gender.as_ref()))?
             }
-            MetaField::SampleRate => {
-                // Written as INT32: no recording has a rate above 2 GHz.
-                let rates = table
-                    .meta
-                    .iter()
-                    .map(|m| m.sample_rate.and_then(|r| i32::try_from(r).ok()));
-                optional::<Int32Type, _>(&mut group, rates.collect())?;
-            }
-            MetaField::DurationS => {
-                optional::<FloatType, _>(
-                    &mut group,
-                    table.meta.iter().map(|m| m.duration_s).collect(),
-                )?;
+            // Written as INT32: no recording has a rate above 2 GHz, nor so many copies.
+            MetaField::SampleRate => whole_numbers(&mut group, table, |m| m.sample_rate)?,
+            MetaField::Copy => whole_numbers(&mut group, table, |m| m.copy)?,
+            MetaField::StartS | MetaField::DurationS => {
+                let seconds = table.meta.iter().map(|m| {
+                    if field == MetaField::StartS {
+                        m.start_s
+                    } else {
+                        m.duration_s
+                    }
+                });
+                optional::<FloatType, _>(&mut group, seconds.collect())?;
             }
         }
     }
@@ -163,6 +163,15 @@ fn required<W: io::Write + Send>(
         .typed::<ByteArrayType>()
         .write_batch(&values, None, None)?;
     writer.close()
+}
+
+fn whole_numbers(
+    group: &mut SerializedRowGroupWriter<'_, impl io::Write + Send>,
+    table: &FeatureTable,
+    get: fn(&RowMeta) -> Option<u32>,
+) -> Result<(), ParquetError> {
+    let numbers = table.meta.iter().map(|m| i32::try_from(get(m)?).ok());
+    optional::<Int32Type, _>(group, numbers.collect())
 }
 
 fn optional<T: DataType<T = V>, V>(
