@@ -46,9 +46,9 @@ pub struct AdaptConfig {
     pub mean_prior: f32,
     /// Utterances that the training variance counts for; 0 or more. Default 20.
     pub variance_prior: f32,
-    /// Limit of what is learnt, in adapted standard deviations from the adapted mean; positive. Default 10.
+    /// Limit of what is learnt, in adapted standard deviations from the adapted mean; positive. Default 3.
     pub outlier: f32,
-    /// Largest weight of the past, in utterances; at least 1. Default 500.
+    /// Largest weight of what was learnt, in ordinary utterances; at least 1. Default 500.
     pub horizon: f32,
 }
 
@@ -57,7 +57,7 @@ impl Default for AdaptConfig {
         Self {
             mean_prior: 0.1,
             variance_prior: 20.0,
-            outlier: 10.0,
+            outlier: 3.0,
             horizon: 500.0,
         }
     }
@@ -99,11 +99,22 @@ pub enum AdaptError {
     },
 }
 
+/// Seconds of voice in an ordinary utterance: the median of the shipped model's training recordings.
+pub const ORDINARY_VOICED_S: f32 = 1.3;
+
+/// What an utterance with so many seconds of voice counts for in learning: an ordinary one counts 1,
+/// a piece of one its share. The pieces of a long utterance count together what the whole does.
+pub fn utterance_weight(voiced_s: f32) -> f32 {
+    voiced_s / ORDINARY_VOICED_S
+}
+
 /// What stands between extractor and encoder. `()` leaves the features as they are.
 pub trait Adapt {
-    /// Changes the raw features of an utterance in place, before the encoder sees them. With `learn`,
-    /// its seconds of voice, the utterance is over, and what comes later is changed in the light of
-    /// it, too.
+    /// Changes the raw features of an utterance in place, before the encoder sees them.
+    ///
+    /// `learn` is `None` while the utterance goes on, and where it may teach nothing. With a weight, in
+    /// ordinary utterances (see [`utterance_weight`]), what comes later is changed in the light of it,
+    /// too. A weight that is not a positive number teaches nothing.
     fn adapt(&mut self, features: &mut [f32], learn: Option<f32>);
 }
 
@@ -154,6 +165,7 @@ pub struct AdaptiveNormaliser<N, M> {
     /// CRC-32 of offset and scale: a state belongs to one fixed normaliser.
     fixed: u32,
     weight: f32,
+    revision: u64,
 }
 
 impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> AdaptiveNormaliser<N, M> {
@@ -218,6 +230,7 @@ impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> AdaptiveNormaliser<N, M> {
             config,
             fixed,
             weight: 0.0,
+            revision: 0,
         };
         new.reset();
         Ok(new)
@@ -227,6 +240,7 @@ impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> AdaptiveNormaliser<N, M> {
     pub fn reset(&mut self) {
         self.memory.as_mut().fill(0.0);
         self.weight = 0.0;
+        self.revision = self.revision.wrapping_add(1);
     }
 
     /// Features.
@@ -234,9 +248,15 @@ impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> AdaptiveNormaliser<N, M> {
         self.offset.as_ref().len()
     }
 
-    /// Utterances learnt, at most [`AdaptConfig::horizon`].
+    /// Weight of what was learnt, in ordinary utterances, at most [`AdaptConfig::horizon`].
     pub fn weight(&self) -> f32 {
         self.weight
+    }
+
+    /// Another number after everything that changes the statistics: an utterance learnt, a reset, a
+    /// state restored. What has to be written again is told by it; it is not part of the state.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Shares of the channel's own mean and of its own variance.
@@ -332,6 +352,7 @@ impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> AdaptiveNormaliser<N, M> {
             *to = f32::from_bits(word);
         }
         self.weight = weight.min(self.config.horizon);
+        self.revision = self.revision.wrapping_add(1);
         Ok(())
     }
 }
@@ -340,8 +361,11 @@ impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> Adapt for AdaptiveNormalis
     /// Columns that only one side has are left alone, as is a column that was constant in training.
     fn adapt(&mut self, features: &mut [f32], learn: Option<f32>) {
         let (a, b) = self.shares();
-        let past = self.weight.min(self.config.horizon - 1.0);
-        let rate = 1.0 / (past + 1.0);
+        let horizon = self.config.horizon;
+        let learn = learn.filter(|w| *w > 0.0).map(|w| w.min(horizon));
+        // The share of the whole that this utterance will have, and the weight that it adds to.
+        let past = self.weight.min(horizon - learn.unwrap_or(0.0));
+        let share = learn.map_or(0.0, |weight| weight / (past + weight));
         let width = self.width();
         let (means, variances) = self.memory.as_mut().split_at_mut(width);
         let fixed = self.offset.as_ref().iter().zip(self.scale.as_ref());
@@ -364,12 +388,13 @@ impl<N: AsRef<[f32]>, M: AsRef<[f32]> + AsMut<[f32]>> Adapt for AdaptiveNormalis
                 // One step of West's weighted recurrence (1979).
                 let reach = self.config.outlier * spread;
                 let delta = z.clamp(centre - reach, centre + reach) - *mean;
-                *mean += delta * rate;
-                *variance = past * rate * (*variance + delta * delta * rate);
+                *mean += delta * share;
+                *variance = (1.0 - share) * (*variance + delta * delta * share);
             }
         }
-        if learn.is_some() {
-            self.weight = past + 1.0;
+        if let Some(weight) = learn {
+            self.weight = past + weight;
+            self.revision = self.revision.wrapping_add(1);
         }
     }
 }
@@ -416,7 +441,7 @@ mod owned {
                 // The first error is the one that matters.
                 let _ = std::fs::remove_file(&part);
             }
-            renamed
+            renamed.and_then(|()| sync_folder_of(path))
         }
 
         /// Reads a state from a file.
@@ -432,6 +457,16 @@ mod owned {
             self.restore(&bytes)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
         }
+    }
+
+    /// A new name in a folder outlives a loss of power once the folder is on the disk, too. Other
+    /// systems than Unix open no folders, and see to it themselves.
+    fn sync_folder_of(path: &Path) -> io::Result<()> {
+        if cfg!(not(unix)) {
+            return Ok(());
+        }
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+        std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 }
 

@@ -309,10 +309,7 @@ impl<R: AsRef<[f32]> + AsMut<[f32]>> Cutter<R> {
             self.remember(at, now);
             match activity {
                 None | Some(Activity::Silence) => {}
-                Some(Activity::Start { at }) => {
-                    self.utterance = Some(Utterance::new(at, false));
-                    self.feed(self.segmenter.position(), sink);
-                }
+                Some(Activity::Start { at }) => self.utterance = Some(Utterance::new(at, false)),
                 Some(Activity::Speech { until }) => self.feed(until, sink),
                 Some(Activity::End { at, verdict }) => self.close(at, verdict, sink),
             }

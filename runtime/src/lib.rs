@@ -74,6 +74,7 @@
 //! | `tract` (default) | the bundle's ONNX graphs in pure Rust | |
 //! | `ort` | ONNX Runtime, loaded when the program runs (`ORT_DYLIB_PATH`) | its library |
 //! | `cli` (default) | the program `ser-run` | |
+//! | `capture` (default) | `capture`: samples from a sound card's callback to the thread that recognises | |
 //! | `listen` | `ser-run listen`, a microphone through cpal | ALSA's headers on Linux |
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -85,6 +86,8 @@ pub mod adapt;
 pub mod audio;
 #[cfg(feature = "std")]
 pub mod bundle;
+#[cfg(feature = "capture")]
+pub mod capture;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod crc32;
@@ -107,6 +110,7 @@ pub mod resample;
 pub mod segment;
 #[cfg(feature = "std")]
 pub mod timeline;
+pub mod voice;
 
 /// What [`recognizer`] is made with and may fail with, for programs that depend on this crate alone.
 pub use ser_features::{Config, ConfigError, FinishError, PushError};

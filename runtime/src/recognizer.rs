@@ -7,7 +7,7 @@ use ser_features::{
     Config, ConfigError, Extractor, FeatureGroups, Features, FinishError, PushError,
 };
 
-use crate::adapt::Adapt;
+use crate::adapt::{Adapt, utterance_weight};
 use crate::engine::{Engine, EngineError};
 use crate::pcm::in_blocks;
 use crate::prediction::{Decision, Outcome, softmax};
@@ -229,7 +229,9 @@ where
         let samples = self.meter.samples();
         let duration_s = (samples as f64 / f64::from(rate)) as f32;
         let unfit = quality.unfit();
-        let learn = (learn && unfit.is_none()).then(|| quality.voiced_s.unwrap_or(duration_s));
+        // Without a pitch nobody knows how much of it is voice: it counts as an ordinary utterance.
+        let weight = || quality.voiced_s.map_or(1.0, utterance_weight);
+        let learn = (learn && unfit.is_none()).then(weight);
         adapt.adapt(self.features.as_mut(), learn);
         let mut outcome = Outcome {
             label: unfit.map_or(Ok(0), Err),

@@ -6,7 +6,7 @@ use common::stream::{Fixed, Said, stream};
 use common::wav::Wav;
 use proptest::prelude::*;
 use ser_features::FeatureSet;
-use ser_runtime::adapt::{Adapt, AdaptConfig, OwnedAdapter};
+use ser_runtime::adapt::{Adapt, AdaptConfig, OwnedAdapter, utterance_weight};
 use ser_runtime::cut::CutError;
 use ser_runtime::live::{CutConfig, Event, LiveConfig, LiveError, OwnedLiveRecognizer};
 use ser_runtime::normalise::{Normaliser, NormaliserKind};
@@ -184,6 +184,10 @@ fn bad_set_ups_are_refused() {
             SegmentError::SampleRate { rate: 7_000 }
         )))
     ));
+    // Whatever lies within the range is taken, however odd its ratio to the model's rate.
+    for rate in [8_000, 22_255, 24_414, 44_056, 44_101, 47_999, 95_999] {
+        assert_eq!(make(rate, default), Ok(()), "{rate}");
+    }
     for ms in [0, 499, 60_001, u32::MAX] {
         let cut = CutConfig {
             max_utterance_ms: ms,
@@ -221,9 +225,19 @@ fn what_adapts_learns_once_an_utterance_and_changes_the_next() {
         },
         Some(adapter()),
     );
+    let revision = |live: &OwnedLiveRecognizer<Fixed, Option<OwnedAdapter>>| {
+        live.adapt().as_ref().unwrap().revision()
+    };
+    let before = revision(&adapting);
     let first = heard(&mut adapting, &samples, &[]);
     // The utterance of half a second with its margins is long enough to learn from, too.
-    assert_eq!(adapting.adapt().as_ref().unwrap().weight(), 3.0);
+    assert_eq!(revision(&adapting) - before, 3);
+    let weight = adapting.adapt().as_ref().unwrap().weight();
+    let voiced: f32 = VOICES.iter().map(|v| v.1).sum();
+    assert!(
+        (weight / utterance_weight(voiced) - 1.0).abs() < 0.05,
+        "{weight}"
+    );
     adapting.reset();
     assert_ne!(heard(&mut adapting, &samples, &[]), first);
     adapting.adapt_mut().as_mut().unwrap().reset();

@@ -212,8 +212,8 @@ fn what_is_wrong_with_the_input_is_said_after_what_was_heard() {
         );
     }
     for args in [
-        &["--rate", "44101"][..],
-        &["--rate", "4000"],
+        &["--rate", "4000"][..],
+        &["--rate", "96001"],
         &["--max-utterance-ms", "1"],
     ] {
         assert_eq!(

@@ -190,7 +190,7 @@ impl Simulator<'_> {
             let mut adapter = OwnedAdapter::owned(&self.normaliser, config)?;
             for (before, &i) in unit.iter().enumerate() {
                 let mut x = self.task.features(i).to_vec();
-                adapter.adapt(&mut x, true);
+                adapter.adapt(&mut x, Some(1.0));
                 heard.push((before, self.task.classes[i], self.predict(&x)?, fixed[i]));
             }
         }

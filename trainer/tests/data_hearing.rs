@@ -96,8 +96,16 @@ fn copies_have_other_ends_and_are_never_tested_on() {
     assert_eq!(table.rows - copies, originals.rows);
     assert!(copies as f64 > 1.8 * originals.rows as f64);
     let mut moved = 0;
-    for (row, m) in table.meta.iter().enumerate().filter(|(_, m)| m.copy.is_some()) {
-        let first = (0..row).rev().find(|&r| table.meta[r].copy.is_none()).unwrap();
+    for (row, m) in table
+        .meta
+        .iter()
+        .enumerate()
+        .filter(|(_, m)| m.copy.is_some())
+    {
+        let first = (0..row)
+            .rev()
+            .find(|&r| table.meta[r].copy.is_none())
+            .unwrap();
         let original = &table.meta[first];
         assert_eq!((&m.path, &m.emotion), (&original.path, &original.emotion));
         let apart = (m.start_s.unwrap() - original.start_s.unwrap()).abs();
@@ -149,5 +157,9 @@ fn recordings_without_speech_are_left_out_and_named() {
     let done = measured(&corpus, &whole);
     assert_eq!(done.table.rows, corpus.utterances.len());
     assert!(done.table.meta.iter().all(|m| m.start_s.is_none()));
-    assert!(done.doubtful.iter().any(|(path, q)| Path::new(path) == silence && q.silent));
+    assert!(
+        done.doubtful
+            .iter()
+            .any(|(path, q)| Path::new(path) == silence && q.silent)
+    );
 }

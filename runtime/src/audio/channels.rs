@@ -62,8 +62,11 @@ impl Channels {
                 None => signal.extend(
                     frames.map(|f| f.iter().sum::<f32>() / f32::from(channels) / full_scale),
                 ),
-                Some(channel) => signal
-                    .extend(frames.filter_map(|f| f.get(channel)).map(|value| value / full_scale)),
+                Some(channel) => signal.extend(
+                    frames
+                        .filter_map(|f| f.get(channel))
+                        .map(|value| value / full_scale),
+                ),
             }
         }
     }

@@ -149,7 +149,9 @@ pub fn read_whole(mut reader: AudioReader<'_>) -> Result<(Pcm, Vec<AudioWarning>
     let limit = MAX_DURATION_S as usize * sample_rate as usize;
     let (mut samples, mut block) = (Vec::new(), Vec::new());
     while reader.read_signals(Channels::Mix, &mut block)? {
-        block.iter().for_each(|mixed| samples.extend_from_slice(mixed));
+        block
+            .iter()
+            .for_each(|mixed| samples.extend_from_slice(mixed));
         if samples.len() > limit {
             return Err(AudioError::TooLong {
                 file: reader.name().to_owned(),

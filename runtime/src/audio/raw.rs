@@ -41,7 +41,9 @@ pub(super) fn read_frames(
     values: &mut Vec<f32>,
 ) -> Result<Frames, AudioError> {
     let (frame, sample) = (format.frame_bytes(), format.encoding.bytes());
-    let left = limit.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+    let left = limit.map_or(usize::MAX, |left| {
+        usize::try_from(left).unwrap_or(usize::MAX)
+    });
     let here = source.peek(frame.min(left))?;
     let here = &here[..here.len().min(left).min(frame * FRAMES_AT_ONCE)];
     let whole = here.len() / frame * frame;

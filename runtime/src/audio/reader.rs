@@ -67,11 +67,7 @@ impl<'s> AudioReader<'s> {
     /// [`AudioError`]: it cannot be opened, is neither WAV nor FLAC, or has a header from which no
     /// samples can be had.
     pub fn open(path: &Path) -> Result<Self, AudioError> {
-        Self::of(Source::new(
-            open(path)?,
-            &path.display().to_string(),
-            true,
-        ))
+        Self::of(Source::new(open(path)?, &path.display().to_string(), true))
     }
 
     /// Reads a WAV or FLAC stream, such as standard input; `name` stands for it in errors. What one
@@ -311,7 +307,10 @@ impl<'s> AudioReader<'s> {
             given,
         };
         let info = &self.info;
-        if let Some(rate) = explicit.sample_rate.filter(|&rate| rate != info.sample_rate) {
+        if let Some(rate) = explicit
+            .sample_rate
+            .filter(|&rate| rate != info.sample_rate)
+        {
             let header = format!("{} Hz", info.sample_rate);
             return Err(contradiction("sampling rate", header, format!("{rate} Hz")));
         }
@@ -332,7 +331,11 @@ impl<'s> AudioReader<'s> {
         };
         if let Some(given) = explicit.encoding.filter(|&given| !same(given)) {
             let header = info.encoding.clone();
-            return Err(contradiction("encoding", header, given.name_in_words().to_owned()));
+            return Err(contradiction(
+                "encoding",
+                header,
+                given.name_in_words().to_owned(),
+            ));
         }
         Ok(self)
     }

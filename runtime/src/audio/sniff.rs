@@ -69,12 +69,7 @@ const MAGICS: [(usize, &[u8], &str, &str); 42] = [
         "a WMA (ASF) file",
         CONVERT,
     ),
-    (
-        0,
-        b"\x1a\x45\xdf\xa3",
-        "a WebM or Matroska file",
-        CONVERT,
-    ),
+    (0, b"\x1a\x45\xdf\xa3", "a WebM or Matroska file", CONVERT),
     (
         0,
         b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb",
@@ -187,7 +182,8 @@ pub fn sniff(head: &[u8]) -> Sniffed {
 
 /// Bytes of the ID3v2 tag at the start of `head`, with its header and footer, if one is there.
 pub(super) fn id3_length(head: &[u8]) -> Option<u64> {
-    let &[b'I', b'D', b'3', version, revision, flags, a, b, c, d] = head.first_chunk::<10>()? else {
+    let &[b'I', b'D', b'3', version, revision, flags, a, b, c, d] = head.first_chunk::<10>()?
+    else {
         return None;
     };
     let size = [a, b, c, d];
@@ -285,5 +281,8 @@ fn html(head: &[u8]) -> bool {
     let text = head.trim_ascii_start();
     [&b"<!doctype html"[..], b"<html", b"<head", b"<body"]
         .iter()
-        .any(|tag| text.get(..tag.len()).is_some_and(|t| t.eq_ignore_ascii_case(tag)))
+        .any(|tag| {
+            text.get(..tag.len())
+                .is_some_and(|t| t.eq_ignore_ascii_case(tag))
+        })
 }

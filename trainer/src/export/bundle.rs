@@ -225,7 +225,7 @@ fn assemble(
         hearing: outcome.hearing.clone(),
         audio: "Utterances are found at the recording's own rate and brought to the rate of the training table before \
                 their features are computed, to the nearest of these rates where the table was measured at native \
-                rates (polyphase filter). What the recording's own rate never held, such as the band above 4 kHz of a \
+                rates (polyphase filter, 92 % of the narrower band). What the recording's own rate never held, such as the band above 4 kHz of a \
                 telephone line, stays missing and costs accuracy."
             .into(),
         encoder: EncoderInfo {

@@ -43,7 +43,12 @@ impl<'a, 's> Bits<'a, 's> {
 
     /// Fills the cache with what is at hand, and waits for more only until it holds `need` bits.
     fn refill(&mut self, need: u32) -> Result<(), Fault> {
-        if let Some(word) = self.source.buffered().get(self.at..).and_then(<[u8]>::first_chunk) {
+        if let Some(word) = self
+            .source
+            .buffered()
+            .get(self.at..)
+            .and_then(<[u8]>::first_chunk)
+        {
             self.cache |= u64::from_be_bytes(*word) >> self.have;
             let bytes = (64 - self.have) / 8;
             self.at += bytes as usize;

@@ -298,7 +298,9 @@ fn residual(reader: &mut Bits<'_, '_>, order: usize, samples: &mut [i64]) -> Res
 /// The checksum of a header: polynomial x^8 + x^2 + x + 1.
 fn crc8(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |sum, &byte| {
-        (0..8).fold(sum ^ byte, |sum, _| sum << 1 ^ if sum & 0x80 == 0 { 0 } else { 0x07 })
+        (0..8).fold(sum ^ byte, |sum, _| {
+            sum << 1 ^ if sum & 0x80 == 0 { 0 } else { 0x07 }
+        })
     })
 }
 
@@ -333,7 +335,10 @@ mod tests {
         assert_eq!(crc8(b"123456789"), 0xf4);
         assert_eq!(crc16(b"123456789"), 0xfee8);
         assert_eq!(coded_number("€".as_bytes()), Some((0x20ac, 3)));
-        assert_eq!(coded_number(&[0xfe, 0x80, 0x80, 0x80, 0x80, 0x80, 0x81]), Some((1, 7)));
+        assert_eq!(
+            coded_number(&[0xfe, 0x80, 0x80, 0x80, 0x80, 0x80, 0x81]),
+            Some((1, 7))
+        );
         assert_eq!(coded_number(&[0x80]), None);
         assert_eq!(coded_number(&[0xc3]), None);
     }

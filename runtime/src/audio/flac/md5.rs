@@ -54,7 +54,10 @@ impl Md5 {
     fn mix(&mut self) {
         let mut words = [0; 16];
         for (word, bytes) in words.iter_mut().zip(self.block.chunks_exact(4)) {
-            *word = bytes.iter().rev().fold(0, |v, &byte| v << 8 | u32::from(byte));
+            *word = bytes
+                .iter()
+                .rev()
+                .fold(0, |v, &byte| v << 8 | u32::from(byte));
         }
         let [mut a, mut b, mut c, mut d] = self.state;
         for step in 0..64 {

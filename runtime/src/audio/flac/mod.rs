@@ -8,9 +8,7 @@ mod frame;
 mod md5;
 
 use super::source::Source;
-use super::{
-    AudioError, AudioWarning, FRAMES_AT_ONCE, Warnings, check_channels, check_rate, tags,
-};
+use super::{AudioError, AudioWarning, FRAMES_AT_ONCE, Warnings, check_channels, check_rate, tags};
 use bits::Fault;
 use frame::{FRAME_BYTES_MIN, HEADER_BYTES, Header};
 use md5::Md5;
@@ -148,7 +146,8 @@ impl FlacReader {
             for plane in &self.planes {
                 values.push(plane[index] as f32);
                 if self.info.md5.is_some() {
-                    self.bytes.extend_from_slice(&plane[index].to_le_bytes()[..width]);
+                    self.bytes
+                        .extend_from_slice(&plane[index].to_le_bytes()[..width]);
                 }
             }
         }
@@ -255,7 +254,9 @@ impl StreamInfo {
     fn parse(block: &[u8]) -> Option<Self> {
         let block = block.first_chunk::<34>()?;
         let number = |range: std::ops::Range<usize>| {
-            block[range].iter().fold(0, |v, &byte| v << 8 | u64::from(byte))
+            block[range]
+                .iter()
+                .fold(0, |v, &byte| v << 8 | u64::from(byte))
         };
         let packed = number(10..18);
         let md5 = *block[18..].first_chunk::<16>()?;
@@ -290,6 +291,8 @@ impl StreamInfo {
     fn fits(&self, header: &Header) -> bool {
         header.channels == self.channels
             && header.bits.is_none_or(|bits| bits == self.bits)
-            && header.sample_rate.is_none_or(|rate| rate == self.sample_rate)
+            && header
+                .sample_rate
+                .is_none_or(|rate| rate == self.sample_rate)
     }
 }

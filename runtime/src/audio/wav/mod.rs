@@ -18,10 +18,10 @@ const STREAMED_BYTES: u64 = 0x7fff_0000;
 const SEARCHED_BYTES: usize = 1 << 12;
 /// Chunks that WAV files have.
 const CHUNKS: [&[u8; 4]; 38] = [
-    b"data", b"fmt ", b"fact", b"LIST", b"list", b"JUNK", b"junk", b"PAD ", b"FLLR", b"bext", b"iXML",
-    b"id3 ", b"ID3 ", b"cue ", b"PEAK", b"smpl", b"inst", b"plst", b"note", b"labl", b"ltxt", b"DISP",
-    b"acid", b"strc", b"cart", b"_PMX", b"chna", b"axml", b"umid", b"levl", b"minf", b"elm1", b"regn",
-    b"wavl", b"slnt", b"afsp", b"ds64", b"Fake",
+    b"data", b"fmt ", b"fact", b"LIST", b"list", b"JUNK", b"junk", b"PAD ", b"FLLR", b"bext",
+    b"iXML", b"id3 ", b"ID3 ", b"cue ", b"PEAK", b"smpl", b"inst", b"plst", b"note", b"labl",
+    b"ltxt", b"DISP", b"acid", b"strc", b"cart", b"_PMX", b"chna", b"axml", b"umid", b"levl",
+    b"minf", b"elm1", b"regn", b"wavl", b"slnt", b"afsp", b"ds64", b"Fake",
 ];
 
 /// How sizes are written.
@@ -194,12 +194,10 @@ impl WavReader {
                 let bytes = (bytes % frame as u64) as usize;
                 warnings.add(AudioWarning::PartFrame { bytes, frame })
             }
-            (Some(bytes), _) if !self.streamed => {
-                warnings.add(AudioWarning::Truncated {
-                    declared: bytes / frame as u64,
-                    found,
-                })
-            }
+            (Some(bytes), _) if !self.streamed => warnings.add(AudioWarning::Truncated {
+                declared: bytes / frame as u64,
+                found,
+            }),
             _ => {
                 if rest > 0 {
                     warnings.add(AudioWarning::PartFrame { bytes: rest, frame })?;
