@@ -6,9 +6,7 @@ use regex_lite::Regex;
 
 use super::corpus::parse_pair;
 use super::tables::{TableOptions, lines};
-use crate::table::{
-    ColumnMap, FeatureTable, ImportOptions, Join, MetaField, ReadOptions, import,
-};
+use crate::table::{ColumnMap, FeatureTable, ImportOptions, Join, MetaField, ReadOptions, import};
 
 /// Arguments of `ser-train import`.
 #[derive(Debug, clap::Args)]

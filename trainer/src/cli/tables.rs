@@ -55,7 +55,11 @@ pub fn lines(read: &Read) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     lines.extend(read.notes.iter().map(|note| format!("note: {note}")));
     let ignored = read.ignored.iter();
-    some(&mut lines, "passed over: column ", ignored.map(|c| format!("{c:?}")));
+    some(
+        &mut lines,
+        "passed over: column ",
+        ignored.map(|c| format!("{c:?}")),
+    );
     some(&mut lines, "left out: ", read.broken.iter().cloned());
     if !read.broken.is_empty() {
         lines.push(format!("left out: {} broken rows", read.broken.len()));

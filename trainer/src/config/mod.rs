@@ -6,6 +6,7 @@
 mod device;
 mod keys;
 pub(crate) mod range;
+mod set;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

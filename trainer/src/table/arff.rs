@@ -187,11 +187,7 @@ fn bare_name(text: &str) -> (String, &str) {
 
 /// The text between the quotation marks that `text` begins with, and what follows. The closing mark is the first
 /// behind which the text `ends` and before which no backslash stands, or else one with a backslash before it.
-fn quoted(
-    text: &str,
-    quote: char,
-    ends: impl Fn(&str) -> bool,
-) -> Result<(String, &str), String> {
+fn quoted(text: &str, quote: char, ends: impl Fn(&str) -> bool) -> Result<(String, &str), String> {
     let inner = &text[quote.len_utf8()..];
     let rest = |i: usize| &inner[i + quote.len_utf8()..];
     let escaped = |i: usize| {
@@ -266,8 +262,19 @@ mod tests {
         );
         // As openSMILE 3 and 2 write them, and Weka.
         assert_eq!(
-            split(r"'C:\\new dir\\a.wav','C:\new\tab.wav','o\'b.wav','o'b, c.wav','\\pc\a.wav',1", ',').unwrap(),
-            [r"C:\new dir\a.wav", r"C:\new\tab.wav", "o'b.wav", "o'b, c.wav", r"\\pc\a.wav", "1"]
+            split(
+                r"'C:\\new dir\\a.wav','C:\new\tab.wav','o\'b.wav','o'b, c.wav','\\pc\a.wav',1",
+                ','
+            )
+            .unwrap(),
+            [
+                r"C:\new dir\a.wav",
+                r"C:\new\tab.wav",
+                "o'b.wav",
+                "o'b, c.wav",
+                r"\\pc\a.wav",
+                "1"
+            ]
         );
         assert!(split("'open", ',').is_err());
         assert!(split("'a' b", ',').is_err());

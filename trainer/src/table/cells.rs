@@ -19,20 +19,13 @@ pub(super) struct Cell<'a> {
 
 impl Cell<'_> {
     /// The value of a feature from its text.
-    pub fn feature(
-        &self,
-        text: &str,
-        line: u64,
-        numbers: &mut Numbers,
-    ) -> Result<f32, TableError> {
+    pub fn feature(&self, text: &str, line: u64, numbers: &mut Numbers) -> Result<f32, TableError> {
         match numbers.parse::<f32>(text, line) {
             Ok(value) if value.is_finite() => Ok(value),
             Ok(_) => Err(self.not_finite(text)),
-            Err(NumberProblem::Missing) => Err(self.not_finite(if is_nan(text) {
-                text
-            } else {
-                "missing"
-            })),
+            Err(NumberProblem::Missing) => {
+                Err(self.not_finite(if is_nan(text) { text } else { "missing" }))
+            }
             Err(NumberProblem::NotANumber(_)) if is_nan(text) => Err(self.not_finite(text)),
             Err(problem) => Err(self.not_a_number(&problem)),
         }

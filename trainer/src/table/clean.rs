@@ -8,7 +8,13 @@ const NO_NAMES: [&str; 4] = ["noname", "unknown", "unnamed", "none"];
 
 /// Labels that say that there is none.
 const NO_LABELS: [&str; 7] = [
-    "unassigned", "unknown", "unlabelled", "unlabeled", "noclass", "none", "default",
+    "unassigned",
+    "unknown",
+    "unlabelled",
+    "unlabeled",
+    "noclass",
+    "none",
+    "default",
 ];
 
 /// Takes the names of a data frame's rows for those of the recordings, where there are no others and they are
@@ -22,7 +28,9 @@ pub(super) fn index(layout: &Layout, meta: &mut [PartialMeta]) -> Option<String>
         m.path = m.index.take();
     }
     let example = meta.iter().find_map(|m| m.path.clone());
-    example.map(|e| format!("the names of the rows, such as {e:?}, are taken for those of the recordings"))
+    example.map(|e| {
+        format!("the names of the rows, such as {e:?}, are taken for those of the recordings")
+    })
 }
 
 /// Forgets a name that every row has because nobody gave one.

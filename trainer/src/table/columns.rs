@@ -90,14 +90,38 @@ const SAMPLE_RATE: [&str; 3] = ["sample_rate", "sampling_rate", "samplerate"];
 /// Columns that describe a recording but are no field of [`RowMeta`](super::RowMeta); as features they would
 /// give away what is to be predicted, or mean nothing.
 const DESCRIPTIONS: [&str; 16] = [
-    "split", "fold", "partition", "subset", "channel", "age", "language", "lang", "text", "transcript",
-    "transcription", "sentence", "valence", "arousal", "dominance", "activation",
+    "split",
+    "fold",
+    "partition",
+    "subset",
+    "channel",
+    "age",
+    "language",
+    "lang",
+    "text",
+    "transcript",
+    "transcription",
+    "sentence",
+    "valence",
+    "arousal",
+    "dominance",
+    "activation",
 ];
 
 /// Columns that are likely to name the recording, but are not sure enough to be taken for its path.
 const KEYS: [&str; 12] = [
-    "id", "utt", "utt_id", "uttid", "utterance", "utterance_id", "key", "uuid", "recording_id", "sample_id",
-    "item", "instance",
+    "id",
+    "utt",
+    "utt_id",
+    "uttid",
+    "utterance",
+    "utterance_id",
+    "key",
+    "uuid",
+    "recording_id",
+    "sample_id",
+    "item",
+    "instance",
 ];
 
 /// Whether a column of this name is likely to name the recordings.
@@ -362,9 +386,7 @@ impl Layout {
         self.roles
             .iter()
             .zip(&self.columns)
-            .filter(|(role, name)| {
-                matches!(role, Role::Ignored | Role::Index) && !name.is_empty()
-            })
+            .filter(|(role, name)| matches!(role, Role::Ignored | Role::Index) && !name.is_empty())
             .map(|(_, name)| name.clone())
             .collect()
     }
@@ -421,7 +443,11 @@ impl Fields {
                 false => c.clone(),
             })
             .collect();
-        let fields = || MetaField::ALL.into_iter().filter_map(|f| Some((f, f.meaning()?)));
+        let fields = || {
+            MetaField::ALL
+                .into_iter()
+                .filter_map(|f| Some((f, f.meaning()?)))
+        };
         let mut wanted: Vec<Meaning> = fields().map(|(_, meaning)| meaning).collect();
         wanted.push(Meaning::End);
         let assigned = fields()

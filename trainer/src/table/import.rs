@@ -280,9 +280,7 @@ fn fill_from_manifest(
                     .find(recording)
                     .map_err(|e| bad(format!("row {row}: {recording:?} {e} {}", file.display())))
             };
-            meta.iter()
-                .map(find)
-                .collect::<Result<_, _>>()?
+            meta.iter().map(find).collect::<Result<_, _>>()?
         }
     };
     let source = file.display().to_string();

@@ -189,12 +189,7 @@ impl<'p> Seen<'p> {
     }
 
     /// The row of an earlier table that is the recording of `row` in `table`.
-    fn find(
-        &self,
-        all: &FeatureTable,
-        table: &FeatureTable,
-        row: usize,
-    ) -> Option<Duplicate> {
+    fn find(&self, all: &FeatureTable, table: &FeatureTable, row: usize) -> Option<Duplicate> {
         let m = &table.meta[row];
         let named = self.by_name.get(&key(m));
         let values = table.row(row);
@@ -212,7 +207,10 @@ impl<'p> Seen<'p> {
         let labels = if same_label {
             String::new()
         } else {
-            format!(", labelled '{}' here and '{}' there", m.emotion, other.emotion)
+            format!(
+                ", labelled '{}' here and '{}' there",
+                m.emotion, other.emotion
+            )
         };
         Some(Duplicate {
             message: format!(

@@ -25,9 +25,8 @@ pub(super) struct Known {
 /// The feature set all of whose names are among `columns`; of `sets`, the first. Names count as the same
 /// that differ only in punctuation and case: R and others allow no brackets in a name.
 pub(super) fn recognise(columns: &[&str], sets: &[FeatureSet]) -> Option<Known> {
-    sets.iter().find_map(|&set| {
-        place(columns, set, str::to_owned).or_else(|| place(columns, set, plain))
-    })
+    sets.iter()
+        .find_map(|&set| place(columns, set, str::to_owned).or_else(|| place(columns, set, plain)))
 }
 
 /// `columns` as `set`, where names are compared by their `key`.

@@ -61,7 +61,7 @@ pub struct Read {
 }
 
 /// Where the feature columns of a table come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FeatureSetTag {
     /// `emobase2010` or another set of `ser-features`; [`FeatureSetTag::CUSTOM`] for any other columns.
     pub id: String,

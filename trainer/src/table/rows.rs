@@ -278,8 +278,7 @@ impl<'a> RowSink<'a> {
         cells: impl Iterator<Item = &'c str>,
     ) -> Result<PartialMeta, TableError> {
         let first = self.values.len();
-        self.values
-            .resize(first + self.layout.features.len(), 0.0);
+        self.values.resize(first + self.layout.features.len(), 0.0);
         let mut meta = PartialMeta {
             row,
             ..PartialMeta::default()
@@ -304,7 +303,10 @@ impl<'a> RowSink<'a> {
     }
 
     /// All rows; `written` is what a table of our own says of itself.
-    pub fn finish(self, written: Option<(FeatureSetTag, Option<String>)>) -> Result<PartialTable, TableError> {
+    pub fn finish(
+        self,
+        written: Option<(FeatureSetTag, Option<String>)>,
+    ) -> Result<PartialTable, TableError> {
         Collected {
             path: self.path,
             layout: self.layout,

@@ -46,9 +46,9 @@ pub fn read(reader: ColumnReader, column: &ColumnDescriptor) -> Result<Cells, Pa
         ColumnReader::BoolColumnReader(r) => {
             Cells::Number(typed(r, level, |v| Ok(f64::from(u8::from(*v))))?)
         }
-        ColumnReader::ByteArrayColumnReader(r) => {
-            Cells::Text(typed(r, level, |v: &ByteArray| Ok(v.as_utf8()?.to_owned()))?)
-        }
+        ColumnReader::ByteArrayColumnReader(r) => Cells::Text(typed(r, level, |v: &ByteArray| {
+            Ok(v.as_utf8()?.to_owned())
+        })?),
         ColumnReader::FixedLenByteArrayColumnReader(r) => {
             let half = column.logical_type_ref() == Some(&LogicalType::Float16);
             if !half && !is_decimal(column) {
@@ -90,7 +90,11 @@ fn big_endian(bytes: &[u8]) -> f64 {
     let magnitude = bytes.iter().fold(0.0, |sum, b| {
         sum * 256.0 + f64::from(if negative { !*b } else { *b })
     });
-    if negative { -magnitude - 1.0 } else { magnitude }
+    if negative {
+        -magnitude - 1.0
+    } else {
+        magnitude
+    }
 }
 
 /// IEEE 754 binary16.

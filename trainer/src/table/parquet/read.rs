@@ -113,7 +113,8 @@ fn read_columns(path: &Path, options: &ReadOptions) -> Result<PartialTable, Tabl
         }
     }
     let sha256 = value_of(pairs, KEY_SHA256);
-    rows.collected(layout).finish(stated.map(|tag| (tag, sha256)))
+    rows.collected(layout)
+        .finish(stated.map(|tag| (tag, sha256)))
 }
 
 /// The rows so far.
