@@ -15,6 +15,7 @@ use crate::export::bundle::{BundleOptions, check_table};
 use crate::export::card::BUDGET_KEY;
 use crate::fit::budget::{self, Choice, Rung};
 use crate::fit::{Control, FitError, FitOptions, check_free, fit};
+use crate::table::FeatureTable;
 
 use super::tables::TableOptions;
 

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use crate::data::text::TextError;
 
+/// What to do about a value that is none.
+const SKIP: &str =
+    " (mend the row, or leave such rows out: --skip-broken of ser-train import, fit and evaluate)";
+
 /// Why a feature table could not be read or written. Rows are counted from 1, the first below the header.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -80,11 +84,7 @@ pub enum TableError {
         message: String,
     },
     /// A value is NaN, infinite or missing.
-    #[error(
-        "{}: row {row}, column \"{column}\": the value is {value}; features must be finite numbers (mend the row, or leave such rows out: \
-         --skip-broken of ser-train import, fit and evaluate)",
-        path.display()
-    )]
+    #[error("{}: row {row}, column \"{column}\": the value is {value}; features must be finite numbers{SKIP}", path.display())]
     NotFinite {
         /// The file.
         path: PathBuf,
@@ -177,5 +177,10 @@ impl TableError {
                 | Self::MissingField { .. }
                 | Self::Text(TextError::Line { .. })
         )
+    }
+
+    /// The message for a row that is left out, without the advice to leave it out.
+    pub(super) fn of_left_out(&self) -> String {
+        self.to_string().replace(SKIP, "")
     }
 }

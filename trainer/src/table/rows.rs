@@ -133,16 +133,23 @@ impl PartialTable {
                 ("emotion", m.emotion.is_none()),
             ]
         };
-        for (i, (field, _)) in unknown(&PartialMeta::default()).into_iter().enumerate() {
-            if self.meta.iter().all(|m| unknown(m)[i].1) {
-                let why = self.no_labels.as_ref().filter(|_| field == "emotion");
-                let why = why.map_or(String::new(), |why| format!(": {why}"));
-                return Err(TableError::MissingColumn {
-                    path: path.to_owned(),
-                    column: field.to_owned(),
-                    hint: format!("{why}{}", remedy(field)),
-                });
+        let nowhere = |i: usize| self.meta.iter().all(|m| unknown(m)[i].1);
+        let fields = unknown(&PartialMeta::default()).map(|(field, _)| field);
+        let missing: Vec<&str> = (0..fields.len())
+            .filter(|i| nowhere(*i))
+            .map(|i| fields[i])
+            .collect();
+        if let Some((first, others)) = missing.split_first() {
+            let mut hint: String = others.iter().map(|o| format!(", so is \"{o}\"")).collect();
+            if let Some(why) = self.no_labels.filter(|_| missing.contains(&"emotion")) {
+                hint.push_str(&format!(" ({why})"));
             }
+            hint.push_str(&remedy(first));
+            return Err(TableError::MissingColumn {
+                path: path.to_owned(),
+                column: (*first).to_owned(),
+                hint,
+            });
         }
         let mut broken = Vec::new();
         let mut keep = Vec::with_capacity(self.meta.len());
@@ -150,16 +157,16 @@ impl PartialTable {
             let lacks = unknown(m).into_iter().find(|(_, lacks)| *lacks);
             keep.push(lacks.is_none());
             if let Some((field, _)) = lacks {
-                let error = TableError::MissingField {
+                let error = |hint| TableError::MissingField {
                     path: path.to_owned(),
                     row: m.row,
                     field,
-                    hint: remedy(field),
+                    hint,
                 };
                 if !skip_broken {
-                    return Err(error);
+                    return Err(error(remedy(field)));
                 }
-                broken.push(error.to_string());
+                broken.push(error(String::new()).to_string());
             }
         }
         let width = self.names.len();
@@ -262,7 +269,7 @@ impl<'a> RowSink<'a> {
         if !(self.skip_broken && error.is_of_a_row()) {
             return Err(error);
         }
-        self.broken.push(error.to_string());
+        self.broken.push(error.of_left_out());
         Ok(())
     }
 

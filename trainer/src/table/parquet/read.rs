@@ -197,7 +197,7 @@ impl<'a> Rows<'a> {
             layout,
             values: kept.iter().flat_map(|r| row(*r)).copied().collect(),
             meta: kept.iter().map(|r| self.meta[*r].clone()).collect(),
-            broken: self.broken.values().map(ToString::to_string).collect(),
+            broken: self.broken.values().map(TableError::of_left_out).collect(),
         }
     }
 }
