@@ -350,6 +350,56 @@ fn python_tables_with_segments_and_spreadsheets_with_decimal_commas() {
     );
 }
 
+/// Our own CSV, saved again by a spreadsheet: what it says of itself survives, or its names speak.
+#[test]
+fn our_own_csv_comes_back_from_a_spreadsheet() {
+    let folder = Folder::new();
+    let text = whole_set(
+        FeatureSet::Emobase2010,
+        &["a,s,sad", "b,t,glad"],
+        "path,speaker,emotion",
+        |i| i,
+    );
+    let mut table = FeatureTable::read(&folder.file("t.csv", text)).unwrap();
+    table.feature_set = FeatureSetTag {
+        id: "emobase2010".to_owned(),
+        extractor_version: Some("1".to_owned()),
+        hearing: Some(ser_runtime::hearing::Hearing::default().into()),
+    };
+    let path = folder.at("t.csv");
+    table.write(&path).unwrap();
+    let written = std::fs::read_to_string(&path).unwrap();
+    let (comment, rows) = written.split_once('\n').unwrap();
+    let quoted = |cell: &str| match cell.contains('"') {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.to_owned(),
+    };
+    for (delimiter, point) in [(",", "."), (";", ",")] {
+        let cells: Vec<String> = comment.split(',').map(quoted).collect();
+        let rows = rows
+            .replace(',', "\t")
+            .replace('.', point)
+            .replace('\t', delimiter);
+        let filled = delimiter.repeat(1590 - cells.len());
+        let text = format!("{}{filled}\r\n{rows}", cells.join(delimiter));
+        assert_eq!(
+            FeatureTable::read(&folder.file("s.csv", &text)).unwrap(),
+            table
+        );
+        // A line that was changed further says nothing.
+        let text = text.replace("sample_rate", "rate");
+        let read = FeatureTable::read_with(&folder.file("s.csv", &text), &ReadOptions::default());
+        let read = read.unwrap();
+        assert_eq!(read.table.feature_set.id, "emobase2010");
+        assert_eq!(read.table.feature_set.hearing, None);
+        assert!(
+            read.notes.iter().any(|n| n.contains("changed the line")),
+            "{:?}",
+            read.notes
+        );
+    }
+}
+
 #[test]
 fn keys_are_no_features() {
     let folder = Folder::new();

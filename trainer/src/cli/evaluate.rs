@@ -10,7 +10,6 @@ use crate::device::{self, DeviceChoice};
 use crate::evaluate::{EvaluateOptions, FoldChoice, Scores, Summary, evaluate};
 use crate::export::calibrate::ECE_BINS;
 use crate::fit::FitError;
-use crate::table::{FeatureTable, TableError};
 
 /// Arguments of `ser-train evaluate`.
 #[derive(Debug, clap::Args)]
@@ -52,10 +51,10 @@ pub fn run(args: Args) -> Result<(), Error> {
     let device = device::choose(args.device).map_err(FitError::from)?;
     let table = args.tables.read_tables(&args.features)?.table;
     let also = args.also.iter().map(|path| {
-        let table = FeatureTable::read(path)?;
+        let table = args.tables.read_tables(std::slice::from_ref(path))?.table;
         Ok((path.display().to_string(), table))
     });
-    let also = also.collect::<Result<Vec<_>, TableError>>()?;
+    let also = also.collect::<Result<Vec<_>, Error>>()?;
     say_doubts(&table);
     announce(&device);
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);

@@ -1,7 +1,12 @@
 //! What programs write into columns when they know nothing.
 
+use std::collections::HashSet;
+
 use super::columns::{Layout, Role};
 use super::{MetaField, PartialMeta};
+
+/// Rows of each recording from which on they are likely to be frames.
+const FRAMES: usize = 30;
 
 /// Names that openSMILE gives to a recording without a name.
 const NO_NAMES: [&str; 4] = ["noname", "unknown", "unnamed", "none"];
@@ -68,6 +73,20 @@ pub(super) fn labels(layout: &Layout, meta: &mut [PartialMeta]) -> Option<String
         m.emotion = None;
     }
     Some(text)
+}
+
+/// Says so if rows are more likely to be frames than utterances.
+pub(super) fn frames(meta: &[PartialMeta]) -> Option<String> {
+    let recordings: HashSet<&str> = meta.iter().filter_map(|m| m.path.as_deref()).collect();
+    let several = !recordings.is_empty() && meta.len() / recordings.len() >= FRAMES;
+    several.then(|| {
+        format!(
+            "{} rows of {} recordings: if these are low-level descriptors, a row a frame, let openSMILE write functionals, a row an \
+             utterance",
+            meta.len(),
+            recordings.len()
+        )
+    })
 }
 
 /// What all rows have in common.

@@ -16,15 +16,32 @@ const COMMENT: &str = "# ser-edge feature table;";
 
 pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<PartialTable, TableError> {
     let mut text = TextTable::open(path)?;
-    let comment = text.comments().iter().find(|c| c.starts_with(COMMENT));
-    let stated = comment.map(|line| parse_comment(line)).transpose();
-    let stated = stated.map_err(|message| TableError::Malformed {
-        path: path.to_owned(),
-        message,
-    })?;
+    let delimiter = text.delimiter();
+    let mut lines = text.comments().iter();
+    let mut lost = None;
+    let stated = lines.find_map(|line| match line.strip_prefix('"') {
+        None => line
+            .starts_with(COMMENT)
+            .then(|| parse_comment(line).map(Some)),
+        Some(_) => {
+            let restored = restored(line, delimiter);
+            restored.starts_with(COMMENT).then(|| {
+                let stated = parse_comment(&restored);
+                lost = stated.as_ref().err().cloned();
+                Ok(stated.ok())
+            })
+        }
+    });
+    let stated = stated
+        .transpose()
+        .map_err(|message| TableError::Malformed {
+            path: path.to_owned(),
+            message,
+        })?;
+    let stated = stated.flatten();
     let claimed = stated.clone().unwrap_or_else(FeatureSetTag::custom);
     let layout = Layout::new(path, text.header().to_vec(), options, claimed)?;
-    let numbers = Numbers::new(text.delimiter());
+    let numbers = Numbers::new(delimiter);
     let mut sink = RowSink::new(path, layout, options.skip_broken, numbers);
     loop {
         match text.next_row() {
@@ -35,6 +52,9 @@ pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<PartialTable, T
     }
     let mut table = sink.finish(stated.map(|tag| (tag, None)))?;
     table.notes.extend(text.odd());
+    table.notes.extend(lost.map(|why| {
+        format!("another program changed the line that says what the table is, so its columns speak for themselves ({why})")
+    }));
     Ok(table)
 }
 
@@ -75,6 +95,19 @@ pub(super) fn write(table: &FeatureTable, path: &Path) -> Result<(), TableError>
         action: "write",
         source,
     })
+}
+
+/// The comment line as it was before a spreadsheet took its commas for those between cells.
+fn restored(line: &str, delimiter: u8) -> String {
+    let mut reader = ::csv::ReaderBuilder::new()
+        .has_headers(false)
+        .delimiter(delimiter)
+        .from_reader(line.as_bytes());
+    let mut record = ::csv::StringRecord::new();
+    match reader.read_record(&mut record) {
+        Ok(true) => record.iter().collect::<Vec<_>>().join(","),
+        _ => line.to_owned(),
+    }
 }
 
 fn parse_comment(line: &str) -> Result<FeatureSetTag, String> {

@@ -357,6 +357,7 @@ impl Collected<'_> {
         if written.is_none() {
             notes.extend(clean::index(&self.layout, &mut self.meta));
             notes.extend(clean::names(&mut self.meta));
+            notes.extend(clean::frames(&self.meta));
             no_labels = clean::labels(&self.layout, &mut self.meta);
             notes.extend(no_labels.clone());
         }
