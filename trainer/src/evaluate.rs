@@ -80,7 +80,7 @@ pub enum EvaluateError {
         source: FitError,
     },
     /// Reading or writing failed.
-    #[error("cannot {action} {}: {source}{}", path.display(), atomic::write_hint(source))]
+    #[error("cannot {action} {}: {source}{}", path.display(), atomic::hint(action, source))]
     Io {
         /// The file.
         path: PathBuf,
