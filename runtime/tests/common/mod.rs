@@ -5,6 +5,8 @@
 pub mod flac;
 #[cfg(feature = "std")]
 pub mod flat;
+#[cfg(feature = "std")]
+pub mod odd;
 pub mod riff;
 pub mod stream;
 #[cfg(feature = "tract")]
