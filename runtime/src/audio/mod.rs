@@ -68,7 +68,7 @@ pub struct ReadOptions {
     pub strict: bool,
 }
 
-/// A decoded recording, mixed to one channel.
+/// A decoded recording: one signal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pcm {
     /// Sampling rate in Hz, [`MIN_SAMPLE_RATE`] to [`MAX_SAMPLE_RATE`].
@@ -108,6 +108,14 @@ pub fn read_audio_with(
     read_whole(AudioReader::open(path)?.with_options(options)?)
 }
 
+/// As [`read_audio`], of one channel, counted from 0.
+///
+/// # Errors
+/// As [`read_audio`], and [`AudioError::NoChannel`].
+pub fn read_channel(path: &Path, channel: u16) -> Result<Pcm, AudioError> {
+    Ok(read_signal(AudioReader::open(path)?, Channels::One(channel))?.0)
+}
+
 /// Reads headerless PCM from the file at `path`.
 ///
 /// # Errors
@@ -145,14 +153,22 @@ pub fn read_stream(
 ///
 /// # Errors
 /// As [`AudioReader::read`], [`AudioError::Empty`] and [`AudioError::TooLong`].
-pub fn read_whole(mut reader: AudioReader<'_>) -> Result<(Pcm, Vec<AudioWarning>), AudioError> {
+pub fn read_whole(reader: AudioReader<'_>) -> Result<(Pcm, Vec<AudioWarning>), AudioError> {
+    read_signal(reader, Channels::Mix)
+}
+
+/// Reads the one signal that `channels` stands for.
+fn read_signal(
+    mut reader: AudioReader<'_>,
+    channels_heard: Channels,
+) -> Result<(Pcm, Vec<AudioWarning>), AudioError> {
     let (sample_rate, channels) = (reader.info().sample_rate, reader.info().channels);
     let limit = MAX_DURATION_S as usize * sample_rate as usize;
     let (mut samples, mut block) = (Vec::new(), Vec::new());
-    while reader.read_signals(Channels::Mix, &mut block)? {
+    while reader.read_signals(channels_heard, &mut block)? {
         block
             .iter()
-            .for_each(|mixed| samples.extend_from_slice(mixed));
+            .for_each(|signal| samples.extend_from_slice(signal));
         if samples.len() > limit {
             return Err(AudioError::TooLong {
                 file: reader.name().to_owned(),
