@@ -3,8 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use super::corpus::warn;
 use super::fit::{announce, read_config};
 use crate::Error;
+use crate::data::checks::Described;
 use crate::device::{self, DeviceChoice};
 use crate::evaluate::{EvaluateOptions, FoldChoice, Scores, Summary, evaluate};
 use crate::export::calibrate::ECE_BINS;
@@ -44,6 +46,7 @@ pub fn run(args: Args) -> Result<(), Error> {
     let config = read_config(args.config.as_deref())?;
     let device = device::choose(args.device).map_err(FitError::from)?;
     let table = FeatureTable::read(&args.features)?;
+    warn(&Described::table_findings(&table, &config.labels));
     announce(&device);
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let scores = evaluate(
