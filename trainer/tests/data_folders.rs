@@ -53,18 +53,38 @@ fn folders_of_emotions_and_speakers() {
     assert_eq!(found.unknown.len(), 1);
     assert!(found.notes[0].contains("EMOTION/file"), "{:?}", found.notes);
 
-    let expected = [["anna", "angry"], ["anna", "sad"], ["ben", "angry"], ["ben", "sad"]];
+    let expected = [
+        ["anna", "angry"],
+        ["anna", "sad"],
+        ["ben", "angry"],
+        ["ben", "sad"],
+    ];
     for (names, pattern) in [
         (
-            ["anna/angry/1.wav", "anna/sad/1.wav", "ben/angry/1.wav", "ben/sad/1.wav"],
+            [
+                "anna/angry/1.wav",
+                "anna/sad/1.wav",
+                "ben/angry/1.wav",
+                "ben/sad/1.wav",
+            ],
             "SPEAKER/EMOTION/file",
         ),
         (
-            ["angry/anna/1.wav", "sad/anna/1.wav", "angry/ben/1.wav", "sad/ben/1.wav"],
+            [
+                "angry/anna/1.wav",
+                "sad/anna/1.wav",
+                "angry/ben/1.wav",
+                "sad/ben/1.wav",
+            ],
             "EMOTION/SPEAKER/file",
         ),
         (
-            ["all/anna/angry/1.wav", "all/anna/sad/1.wav", "all/ben/angry/1.wav", "all/ben/sad/1.wav"],
+            [
+                "all/anna/angry/1.wav",
+                "all/anna/sad/1.wav",
+                "all/ben/angry/1.wav",
+                "all/ben/sad/1.wav",
+            ],
             "(one folder)/SPEAKER/EMOTION/file",
         ),
     ] {
@@ -79,19 +99,39 @@ fn folders_of_emotions_and_speakers() {
 
     let split = audio(&["train/happy/1.wav", "train/sad/1.wav", "test/happy/2.wav"]);
     let found = read(CorpusFormat::Folders, &split).unwrap();
-    let splits: Vec<_> = found.corpus.utterances.iter().map(|u| u.split.as_deref()).collect();
+    let splits: Vec<_> = found
+        .corpus
+        .utterances
+        .iter()
+        .map(|u| u.split.as_deref())
+        .collect();
     assert_eq!(splits, [Some("test"), Some("train"), Some("train")]);
 }
 
 /// Where no name is a word for an emotion, what repeats decides, or nothing does.
 #[test]
 fn folders_whose_names_tell_nothing() {
-    let tree = audio(&["p1/x/1.wav", "p1/y/1.wav", "p2/x/1.wav", "p2/y/1.wav", "p3/x/1.wav"]);
+    let tree = audio(&[
+        "p1/x/1.wav",
+        "p1/y/1.wav",
+        "p2/x/1.wav",
+        "p2/y/1.wav",
+        "p3/x/1.wav",
+    ]);
     let found = read(CorpusFormat::Folders, &tree).unwrap();
     assert_eq!(rows(&found)[0], ["p1", "x"]);
     assert!(findings(&found).contains("none of the labels is a word"));
-    let tree = audio(&["x/p1/1.wav", "y/p1/1.wav", "x/p2/1.wav", "y/p2/1.wav", "x/p3/1.wav"]);
-    assert_eq!(rows(&read(CorpusFormat::Folders, &tree).unwrap())[0], ["p1", "x"]);
+    let tree = audio(&[
+        "x/p1/1.wav",
+        "y/p1/1.wav",
+        "x/p2/1.wav",
+        "y/p2/1.wav",
+        "x/p3/1.wav",
+    ]);
+    assert_eq!(
+        rows(&read(CorpusFormat::Folders, &tree).unwrap())[0],
+        ["p1", "x"]
+    );
 
     for (names, expected) in [
         (&["a/1/x.wav", "b/2/x.wav"][..], "--pattern"),
@@ -106,7 +146,12 @@ fn folders_whose_names_tell_nothing() {
 
 #[test]
 fn patterns_take_paths_apart() {
-    let tree = audio(&["a/s1_happy_01.wav", "a/s2_sad_01.wav", "b/noise.wav", "b/_sad_3.wav"]);
+    let tree = audio(&[
+        "a/s1_happy_01.wav",
+        "a/s2_sad_01.wav",
+        "b/noise.wav",
+        "b/_sad_3.wav",
+    ]);
     let read = |pattern: &str| {
         let options = ImportOptions {
             pattern: Some(Regex::new(pattern).unwrap()),
@@ -114,9 +159,11 @@ fn patterns_take_paths_apart() {
         };
         import(CorpusFormat::Pattern, tree.path(), &options).map_err(|e| e.to_string())
     };
-    let found =
-        read("(?<session>[^/]+)/(?<speaker>[a-z0-9]*)_(?<emotion>[a-z]+)_").unwrap();
-    assert_eq!(rows(&found), [["s1", "happy"], ["s2", "sad"], ["unknown", "sad"]]);
+    let found = read("(?<session>[^/]+)/(?<speaker>[a-z0-9]*)_(?<emotion>[a-z]+)_").unwrap();
+    assert_eq!(
+        rows(&found),
+        [["s1", "happy"], ["s2", "sad"], ["unknown", "sad"]]
+    );
     assert_eq!(found.corpus.utterances[0].session.as_deref(), Some("a"));
     assert_eq!(found.unknown[0].0.to_str(), Some("b/noise.wav"));
     assert!(findings(&found).contains("1 of 3 rows do not say who speaks"));
@@ -128,7 +175,11 @@ fn patterns_take_paths_apart() {
         let error = read(pattern).unwrap_err();
         assert!(error.contains(expected), "{error}");
     }
-    let error = import(CorpusFormat::Pattern, tree.path(), &ImportOptions::default());
+    let error = import(
+        CorpusFormat::Pattern,
+        tree.path(),
+        &ImportOptions::default(),
+    );
     assert!(error.unwrap_err().to_string().contains("--pattern"));
 }
 
@@ -147,10 +198,18 @@ fn nested_copies_are_dropped_by_name_if_asked() {
         "{error}"
     );
     let found = dropping(CorpusFormat::Ravdess, &tree);
-    let paths: Vec<_> = found.corpus.utterances.iter().map(|u| u.path.to_str().unwrap()).collect();
+    let paths: Vec<_> = found
+        .corpus
+        .utterances
+        .iter()
+        .map(|u| u.path.to_str().unwrap())
+        .collect();
     assert_eq!(
         paths,
-        ["Actor_01/03-01-04-01-02-01-01.wav", "Actor_01/03-01-05-01-02-01-01.wav"]
+        [
+            "Actor_01/03-01-04-01-02-01-01.wav",
+            "Actor_01/03-01-05-01-02-01-01.wav"
+        ]
     );
     assert_eq!(found.left_out.values().sum::<usize>(), 2);
 
@@ -165,21 +224,35 @@ fn nested_copies_are_dropped_by_name_if_asked() {
 #[test]
 fn equal_samples_are_dropped_whatever_their_names_and_layout() {
     let tree = Tree::new();
-    for (file, seed) in [("happy/a.wav", 1), ("happy/copy of a.wav", 1), ("sad/b.wav", 2)] {
+    for (file, seed) in [
+        ("happy/a.wav", 1),
+        ("happy/copy of a.wav", 1),
+        ("sad/b.wav", 2),
+    ] {
         tree.write(file, &wav(seed, 16_000));
     }
     let out = tree.path().join("out.csv");
     let run = |more: &[&str]| {
         let source = tree.path().to_str().unwrap();
-        let args = [&["corpus", "folders", source, "-o", out.to_str().unwrap()], more].concat();
-        let done = Command::new(env!("CARGO_BIN_EXE_ser-train")).args(args).output().unwrap();
+        let args = [
+            &["corpus", "folders", source, "-o", out.to_str().unwrap()],
+            more,
+        ]
+        .concat();
+        let done = Command::new(env!("CARGO_BIN_EXE_ser-train"))
+            .args(args)
+            .output()
+            .unwrap();
         let text = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
         (done.status.success(), text.into_owned())
     };
     let (fine, text) = run(&[]);
     assert!(!fine && text.contains("--drop-duplicates"), "{text}");
     let (fine, text) = run(&["--drop-duplicates"]);
-    assert!(fine && text.contains("left out: 1 × the same samples"), "{text}");
+    assert!(
+        fine && text.contains("left out: 1 × the same samples"),
+        "{text}"
+    );
     assert_eq!(Corpus::read(&out).unwrap().utterances.len(), 2);
 
     // Two parts of one file have not the same samples; the same part twice is one row too many.
@@ -189,12 +262,23 @@ fn equal_samples_are_dropped_whatever_their_names_and_layout() {
     );
     let manifest = |more: &[&str]| {
         let source = tree.path().to_str().unwrap();
-        let args = [&["corpus", "manifest", source, "-o", out.to_str().unwrap()], more].concat();
-        Command::new(env!("CARGO_BIN_EXE_ser-train")).args(args).output().unwrap()
+        let args = [
+            &["corpus", "manifest", source, "-o", out.to_str().unwrap()],
+            more,
+        ]
+        .concat();
+        Command::new(env!("CARGO_BIN_EXE_ser-train"))
+            .args(args)
+            .output()
+            .unwrap()
     };
     assert!(!manifest(&[]).status.success());
     let done = manifest(&["--drop-duplicates"]);
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
     assert_eq!(Corpus::read(&out).unwrap().utterances.len(), 3);
 }
 

@@ -101,7 +101,10 @@ fn columns_are_named_where_their_names_do_not_tell() {
     );
     let named = options(&["path=Datei", "emotion=Gefühl", "speaker=sprecher"]);
     let found = read_with(&tree, text.as_bytes(), &named).unwrap();
-    assert_eq!(rows(&found)[1], ("b.wav".into(), "s2".into(), "Freude".into()));
+    assert_eq!(
+        rows(&found)[1],
+        ("b.wav".into(), "s2".into(), "Freude".into())
+    );
     assert_eq!(found.notes, ["columns that are not used: rating"]);
 
     let two = "file,class,Target\na.wav,x,y\n";
@@ -115,7 +118,10 @@ fn columns_are_named_where_their_names_do_not_tell() {
     let error = read_with(&tree, two.as_bytes(), &options(&["emotion=Clas"])).unwrap_err();
     assert!(error.contains("did you mean \"class\""), "{error}");
     let headless = read(&tree, "a.wav,s1,happy\nb.wav,s2,sad\n").unwrap_err();
-    assert!(headless.contains("path,speaker,emotion above"), "{headless}");
+    assert!(
+        headless.contains("path,speaker,emotion above"),
+        "{headless}"
+    );
 }
 
 #[test]
@@ -182,7 +188,9 @@ fn segments_of_files_are_rows() {
     let out = tree.path().join("corpus.csv");
     found.corpus.write(&out).unwrap();
     let text = String::from_utf8(tree.read("corpus.csv")).unwrap();
-    assert!(text.starts_with("path,corpus,speaker,session,gender,emotion,start,end,channel,split\n"));
+    assert!(
+        text.starts_with("path,corpus,speaker,session,gender,emotion,start,end,channel,split\n")
+    );
     assert_eq!(&Corpus::read(&out).unwrap().utterances, u);
 }
 
@@ -194,15 +202,39 @@ fn times_in_other_columns_and_units() {
         found.map(|f| f.corpus.utterances[0].segment.map(|s| (s.start_s, s.end_s)))
     };
     for (text, expected) in [
-        ("path;emotion;start;end\na.wav;x;0,5;1,25\n", Some((0.5, Some(1.25)))),
-        ("path,emotion,Start (ms),End (ms)\na.wav,x,500,1250\n", Some((0.5, Some(1.25)))),
-        ("path,emotion,start,duration\na.wav,x,0.5,0.75\n", Some((0.5, Some(1.25)))),
-        ("path,emotion,offset,duration\na.wav,x,0.5,0.75\n", Some((0.5, Some(1.25)))),
+        (
+            "path;emotion;start;end\na.wav;x;0,5;1,25\n",
+            Some((0.5, Some(1.25))),
+        ),
+        (
+            "path,emotion,Start (ms),End (ms)\na.wav,x,500,1250\n",
+            Some((0.5, Some(1.25))),
+        ),
+        (
+            "path,emotion,start,duration\na.wav,x,0.5,0.75\n",
+            Some((0.5, Some(1.25))),
+        ),
+        (
+            "path,emotion,offset,duration\na.wav,x,0.5,0.75\n",
+            Some((0.5, Some(1.25))),
+        ),
         ("path,emotion,offset\na.wav,x,0.5\n", Some((0.5, None))),
-        ("path,emotion,onset,offset\na.wav,x,0.5,1.25\n", Some((0.5, Some(1.25)))),
-        ("path,emotion,begin,stop\na.wav,x,00:00:00.5,00:00:01.25\n", Some((0.5, Some(1.25)))),
-        ("path,emotion,duration\na.wav,x,1.25\n", Some((0.0, Some(1.25)))),
-        ("path,emotion,start,end,duration\na.wav,x,0.5,1.25,0.75\n", Some((0.5, Some(1.25)))),
+        (
+            "path,emotion,onset,offset\na.wav,x,0.5,1.25\n",
+            Some((0.5, Some(1.25))),
+        ),
+        (
+            "path,emotion,begin,stop\na.wav,x,00:00:00.5,00:00:01.25\n",
+            Some((0.5, Some(1.25))),
+        ),
+        (
+            "path,emotion,duration\na.wav,x,1.25\n",
+            Some((0.0, Some(1.25))),
+        ),
+        (
+            "path,emotion,start,end,duration\na.wav,x,0.5,1.25,0.75\n",
+            Some((0.5, Some(1.25))),
+        ),
         ("path,emotion,start,end\na.wav,x,,\n", None),
     ] {
         assert_eq!(first(text, &[]), Ok(expected), "{text}");
@@ -210,18 +242,45 @@ fn times_in_other_columns_and_units() {
     let whole = first("path,emotion,duration\na.wav,x,1.25\n", &["duration="]);
     assert_eq!(whole, Ok(None));
     for (text, expected) in [
-        ("path,emotion,start,end\na.wav,x,-1,2\n", "line 2: the start is -1 s"),
+        (
+            "path,emotion,start,end\na.wav,x,-1,2\n",
+            "line 2: the start is -1 s",
+        ),
         ("path,emotion,start,end\na.wav,x,2,1\n", "exchanged"),
         ("path,emotion,start,end\na.wav,x,1,1\n", "line 2"),
         ("path,emotion,start,end\na.wav,x,0,250000\n", "64 hours"),
-        ("path,emotion,start,end\na.wav,x,nought,1\n", "line 2, column \"start\""),
-        ("path,emotion,duration\na.wav,x,0\n", "line 2, column \"duration\""),
-        ("path,emotion,start,end,duration\na.wav,x,1,2,3\n", "--column duration="),
-        ("path,emotion,start,offset\na.wav,x,1,2\n", "--column end=offset"),
-        ("path,emotion,start_sample\na.wav,x,16000\n", "counts samples"),
-        ("path,emotion,channel\na.wav,x,telephone\n", "--column channel="),
-        ("path,emotion,start\na.wav,x,1\na.wav,y,1.0\n", "line 3, column \"path\""),
-        ("path;emotion;start\na.wav;x;0,5\na.wav;x;1.5\n", "decimal marks"),
+        (
+            "path,emotion,start,end\na.wav,x,nought,1\n",
+            "line 2, column \"start\"",
+        ),
+        (
+            "path,emotion,duration\na.wav,x,0\n",
+            "line 2, column \"duration\"",
+        ),
+        (
+            "path,emotion,start,end,duration\na.wav,x,1,2,3\n",
+            "--column duration=",
+        ),
+        (
+            "path,emotion,start,offset\na.wav,x,1,2\n",
+            "--column end=offset",
+        ),
+        (
+            "path,emotion,start_sample\na.wav,x,16000\n",
+            "counts samples",
+        ),
+        (
+            "path,emotion,channel\na.wav,x,telephone\n",
+            "--column channel=",
+        ),
+        (
+            "path,emotion,start\na.wav,x,1\na.wav,y,1.0\n",
+            "line 3, column \"path\"",
+        ),
+        (
+            "path;emotion;start\na.wav;x;0,5\na.wav;x;1.5\n",
+            "decimal marks",
+        ),
     ] {
         let error = first(text, &[]).unwrap_err();
         assert!(error.contains(expected), "{text}: {error}");
@@ -247,7 +306,10 @@ fn rows_without_speaker_or_label_are_said() {
     // A corpus file is measured as it stands, so there a label must not be missing.
     tree.write("c.csv", b"path,emotion\na.wav,\n");
     let error = Corpus::read(&tree.path().join("c.csv")).unwrap_err();
-    assert!(error.to_string().contains("line 2, column \"emotion\""), "{error}");
+    assert!(
+        error.to_string().contains("line 2, column \"emotion\""),
+        "{error}"
+    );
 }
 
 /// A corpus that would teach the wrong thing is told of before anything is measured or trained.
@@ -257,13 +319,28 @@ fn labels_and_columns_that_mislead_are_warned_about() {
     let mut text = "path,speaker,emotion\n".to_owned();
     for i in 0..24 {
         // Anger was recorded elsewhere, at another rate.
-        let (emotion, rate) = [("angry", 44_100), ("happy", 16_000), ("Happy ", 16_000), ("sad", 16_000)][i % 4];
+        let (emotion, rate) = [
+            ("angry", 44_100),
+            ("happy", 16_000),
+            ("Happy ", 16_000),
+            ("sad", 16_000),
+        ][i % 4];
         tree.write(&format!("{i}.wav"), &wav(i as u32, rate));
-        text.push_str(&format!("{i}.wav,{}{},\"{emotion}\"\n", ["s", "S"][i / 12], i % 3));
+        text.push_str(&format!(
+            "{i}.wav,{}{},\"{emotion}\"\n",
+            ["s", "S"][i / 12],
+            i % 3
+        ));
     }
     tree.write("list.csv", text.as_bytes());
     let (list, out) = (tree.path().join("list.csv"), tree.path().join("out.csv"));
-    let args = ["corpus", "manifest", list.to_str().unwrap(), "-o", out.to_str().unwrap()];
+    let args = [
+        "corpus",
+        "manifest",
+        list.to_str().unwrap(),
+        "-o",
+        out.to_str().unwrap(),
+    ];
     let (code, printed) = ser_train(&args);
     assert_eq!(code, Some(0), "{printed}");
     for expected in [
@@ -283,13 +360,23 @@ fn a_corpus_of_one_label_is_refused_unless_it_is_asked_for() {
     let tree = Tree::new();
     tree.write("a.wav", &wav(1, 16_000));
     tree.write("b.wav", &wav(2, 16_000));
-    tree.write("list.csv", b"path,speaker,emotion,mood\na.wav,s,1,sad\nb.wav,s,1,happy\n");
+    tree.write(
+        "list.csv",
+        b"path,speaker,emotion,mood\na.wav,s,1,sad\nb.wav,s,1,happy\n",
+    );
     let (list, out) = (tree.path().join("list.csv"), tree.path().join("out.csv"));
-    let args = ["corpus", "manifest", list.to_str().unwrap(), "-o", out.to_str().unwrap()];
+    let args = [
+        "corpus",
+        "manifest",
+        list.to_str().unwrap(),
+        "-o",
+        out.to_str().unwrap(),
+    ];
     let (code, printed) = ser_train(&args);
     assert_eq!(code, Some(1), "{printed}");
     assert!(
-        printed.contains("all 2 recordings have the label \"1\"") && printed.contains("--column emotion=NAME"),
+        printed.contains("all 2 recordings have the label \"1\"")
+            && printed.contains("--column emotion=NAME"),
         "{printed}"
     );
     for more in [&["--labels", "1"][..], &["--column", "emotion=mood"]] {
@@ -303,9 +390,19 @@ fn no_advice_about_writing_follows_a_failed_read() {
     let missing = Path::new("/no/such/table.csv");
     let error = import(CorpusFormat::Manifest, missing, &options(&[])).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("cannot read /no/such/table.csv") && !text.contains("write"), "{text}");
+    assert!(
+        text.contains("cannot read /no/such/table.csv") && !text.contains("write"),
+        "{text}"
+    );
     let tree = Tree::new();
-    tree.write("list.xlsx", b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0[Content_Types].xml");
-    let error = import(CorpusFormat::Manifest, &tree.path().join("list.xlsx"), &options(&[]));
+    tree.write(
+        "list.xlsx",
+        b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0[Content_Types].xml",
+    );
+    let error = import(
+        CorpusFormat::Manifest,
+        &tree.path().join("list.xlsx"),
+        &options(&[]),
+    );
     assert!(error.unwrap_err().to_string().contains("save it as CSV"));
 }

@@ -28,13 +28,22 @@ fn refused(format: CorpusFormat, tree: &Tree) -> String {
 fn rows(import: &Import) -> Vec<String> {
     let row = |u: &ser_trainer::corpus::Utterance| {
         let known = |t: &Option<String>| t.clone().unwrap_or_else(|| "-".into());
-        format!("{} {} {} {}", u.speaker, known(&u.gender), u.emotion, known(&u.split))
+        format!(
+            "{} {} {} {}",
+            u.speaker,
+            known(&u.gender),
+            u.emotion,
+            known(&u.split)
+        )
     };
     import.corpus.utterances.iter().map(row).collect()
 }
 
 fn findings(import: &Import) -> String {
-    let lines = import.findings.iter().map(|f| format!("{}\n{}", f.what, f.examples.join("\n")));
+    let lines = import
+        .findings
+        .iter()
+        .map(|f| format!("{}\n{}", f.what, f.examples.join("\n")));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -43,31 +52,51 @@ fn corpora_whose_names_tell_everything() {
     for (format, names, expected, whole) in [
         (
             CorpusFormat::Nemo,
-            ["nEMO/samples/SB0_anger_1.wav", "nEMO/samples/WK1_surprised_12.wav", "x.wav"],
+            [
+                "nEMO/samples/SB0_anger_1.wav",
+                "nEMO/samples/WK1_surprised_12.wav",
+                "x.wav",
+            ],
             ["nemo-SB0 - angry -", "nemo-WK1 - surprised -"],
             "nEMO has 4481",
         ),
         (
             CorpusFormat::Subesco,
-            ["F_02_MONIKA_S_1_NEUTRAL_5.wav", "M_02_TITAS_S_10_DISGUST_1.wav", "F_02_x.wav"],
+            [
+                "F_02_MONIKA_S_1_NEUTRAL_5.wav",
+                "M_02_TITAS_S_10_DISGUST_1.wav",
+                "F_02_x.wav",
+            ],
             ["subesco-F02 F neutral -", "subesco-M02 M disgusted -"],
             "SUBESCO has 7000",
         ),
         (
             CorpusFormat::JlCorpus,
-            ["Raw JL corpus/JL(wav+txt)/female1_angry_10a_1.wav", "Raw JL corpus/male2_anxious_1b_2.wav", "y/male9_sad_1a_1.wav"],
+            [
+                "Raw JL corpus/JL(wav+txt)/female1_angry_10a_1.wav",
+                "Raw JL corpus/male2_anxious_1b_2.wav",
+                "y/male9_sad_1a_1.wav",
+            ],
             ["jl-corpus-female1 F angry -", "jl-corpus-male2 M anxious -"],
             "JL-Corpus has 2400",
         ),
         (
             CorpusFormat::Esd,
-            ["0001/Angry/train/0001_000351.wav", "0011/Sad/0011_001051.wav", "0011/Sad/0011_000001.wav"],
+            [
+                "0001/Angry/train/0001_000351.wav",
+                "0011/Sad/0011_001051.wav",
+                "0011/Sad/0011_000001.wav",
+            ],
             ["esd-0001 F angry train", "esd-0011 M sad -"],
             "ESD has 35000",
         ),
         (
             CorpusFormat::Emovo,
-            ["EMOVO/f1/gio-f1-b1.wav", "EMOVO/m3/rab-m3-n5.wav", "EMOVO/m3/rab-m4-n5.wav"],
+            [
+                "EMOVO/f1/gio-f1-b1.wav",
+                "EMOVO/m3/rab-m3-n5.wav",
+                "EMOVO/m3/rab-m4-n5.wav",
+            ],
             ["emovo-f1 F happy -", "emovo-m3 M angry -"],
             "EMOVO has 588",
         ),
@@ -84,7 +113,10 @@ fn corpora_whose_names_tell_everything() {
         assert_eq!(found.unknown.len(), 1, "{format:?}: {:?}", found.unknown);
         assert!(findings(&found).contains(whole), "{}", findings(&found));
         let error = refused(format, &audio(&["z.wav"]));
-        assert!(error.contains("none of the 1 audio files is one of"), "{error}");
+        assert!(
+            error.contains("none of the 1 audio files is one of"),
+            "{error}"
+        );
     }
 }
 
@@ -97,7 +129,10 @@ fn whole_corpora_are_told_from_parts() {
         for emotion in ["dis", "gio", "neu", "pau", "rab", "sor", "tri"] {
             for sentence in 0..14 {
                 let letter = [b'b', b'l', b'n'][sentence / 5] as char;
-                names.push(format!("{speaker}/{emotion}-{speaker}-{letter}{}.wav", sentence % 5));
+                names.push(format!(
+                    "{speaker}/{emotion}-{speaker}-{letter}{}.wav",
+                    sentence % 5
+                ));
             }
         }
     }
@@ -120,9 +155,15 @@ fn meld() -> Tree {
     let header = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n";
     for (file, lines) in [
         // The published tables are in Windows-1252 in places.
-        ("train", "1,\"Oh, it\u{92}s you\",Chandler,neutral,neutral,0,0,8,21,\"00:16:16,059\",\"00:16:21,731\"\n2,No,Ross,joy,positive,0,1,8,21,,\n3,Hm,Ross,joy,positive,7,7,8,21,,\n"),
+        (
+            "train",
+            "1,\"Oh, it\u{92}s you\",Chandler,neutral,neutral,0,0,8,21,\"00:16:16,059\",\"00:16:21,731\"\n2,No,Ross,joy,positive,0,1,8,21,,\n3,Hm,Ross,joy,positive,7,7,8,21,,\n",
+        ),
         ("dev", "1,Oh my God,Phoebe,sadness,negative,0,0,4,7,,\n"),
-        ("test", "1,Why,Mark,surprise,positive,0,0,3,19,,\n2,Why,Mark,wonder,positive,0,1,3,19,,\n"),
+        (
+            "test",
+            "1,Why,Mark,surprise,positive,0,0,3,19,,\n2,Why,Mark,wonder,positive,0,1,3,19,,\n",
+        ),
     ] {
         let text = format!("{header}{lines}");
         let bytes: Vec<u8> = text.chars().map(|c| c as u32 as u8).collect();
@@ -176,7 +217,10 @@ fn emozionalmente_joins_samples_and_users() {
     let found = read(CorpusFormat::Emozionalmente, &tree);
     assert_eq!(
         rows(&found),
-        ["emozionalmente-anna F happy -", "emozionalmente-ugo M neutral -"]
+        [
+            "emozionalmente-anna F happy -",
+            "emozionalmente-ugo M neutral -"
+        ]
     );
     let text = findings(&found);
     for expected in [

@@ -166,7 +166,11 @@ pub fn run(args: Args) -> Result<(), crate::Error> {
 
 /// Refuses a corpus of one label, unless that one was asked for.
 fn one_label(corpus: &Corpus, asked: &Labels, source: &Path) -> Result<(), CorpusError> {
-    let labels: BTreeSet<&str> = corpus.utterances.iter().map(|u| u.emotion.as_str()).collect();
+    let labels: BTreeSet<&str> = corpus
+        .utterances
+        .iter()
+        .map(|u| u.emotion.as_str())
+        .collect();
     let asked = matches!(asked, Labels::These(these) if these.len() == 1);
     match (labels.first(), labels.len()) {
         (Some(label), 1) if !asked => Err(CorpusError::Empty {

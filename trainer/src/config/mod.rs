@@ -8,7 +8,7 @@ mod keys;
 pub(crate) mod range;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ser_runtime::normalise::NormaliserKind;
 use serde::{Deserialize, Serialize};
@@ -636,7 +636,12 @@ mod tests {
             assert_eq!(Config::read(&path).unwrap().seed, 7);
         }
         std::fs::write(&path, b"PAR1\0\0").unwrap();
-        assert!(Config::read(&path).unwrap_err().to_string().contains("Parquet"));
+        assert!(
+            Config::read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("Parquet")
+        );
     }
 
     #[test]

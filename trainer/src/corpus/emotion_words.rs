@@ -33,10 +33,14 @@ mod tests {
 
     #[test]
     fn words_and_other_names() {
-        for name in ["Angry", "anger", "03_Angry", "HAP", "sad", "sadness", "Wut", "neutral", "pos"] {
+        for name in [
+            "Angry", "anger", "03_Angry", "HAP", "sad", "sadness", "Wut", "neutral", "pos",
+        ] {
             assert!(is_emotion(name), "{name}");
         }
-        for name in ["anna", "Actor_01", "speaker", "conny", "suresh", "train", ""] {
+        for name in [
+            "anna", "Actor_01", "speaker", "conny", "suresh", "train", "",
+        ] {
             assert!(!is_emotion(name), "{name}");
         }
     }

@@ -52,7 +52,11 @@ fn recognise(stem: &str, _folder: &str) -> Result<Recognised, String> {
     let gender = match speaker {
         "f1" | "f2" | "f3" => "F",
         "m1" | "m2" | "m3" => "M",
-        _ => return Err(format!("{speaker:?} is none of the speakers f1 f2 f3 m1 m2 m3")),
+        _ => {
+            return Err(format!(
+                "{speaker:?} is none of the speakers f1 f2 f3 m1 m2 m3"
+            ));
+        }
     };
     if !matches!(sentence.as_bytes(), [letter, digit] if letter.is_ascii_lowercase() && digit.is_ascii_digit())
     {
@@ -81,7 +85,14 @@ mod tests {
             (r.speaker.as_str(), r.gender.as_deref(), r.emotion),
             ("emovo-f2", Some("F"), Some("angry"))
         );
-        for name in ["", "rab-f4-n5", "rab-f2-55", "rub-f2-n5", "rab-f2", "rab-f2-n5-1"] {
+        for name in [
+            "",
+            "rab-f4-n5",
+            "rab-f2-55",
+            "rub-f2-n5",
+            "rab-f2",
+            "rab-f2-n5-1",
+        ] {
             assert!(recognise(name, "").is_err(), "{name}");
         }
     }

@@ -49,7 +49,9 @@ pub(super) fn read(root: &Path, drop_duplicates: bool) -> Result<Found, CorpusEr
     let (audio, tables): (Vec<_>, Vec<_>) = below.files.into_iter().partition(|p| is_audio(p));
     let find = |name: &str| tables.iter().find(|t| name_of(t) == name);
     let missing = match (find(SAMPLES), audio.is_empty()) {
-        (None, _) => Some("no metadata/samples.csv, which holds the labels, in this folder or below"),
+        (None, _) => {
+            Some("no metadata/samples.csv, which holds the labels, in this folder or below")
+        }
         (_, true) => Some("no WAV or FLAC files in this folder or below"),
         _ => None,
     };
@@ -59,7 +61,10 @@ pub(super) fn read(root: &Path, drop_duplicates: bool) -> Result<Found, CorpusEr
             message: message.to_owned(),
         });
     }
-    let genders = find(USERS).map(|t| genders(t)).transpose()?.unwrap_or_default();
+    let genders = find(USERS)
+        .map(|t| genders(t))
+        .transpose()?
+        .unwrap_or_default();
     let mut entries = Entries::default();
     if let Some(samples) = find(SAMPLES) {
         read_samples(root, samples, &genders, &mut entries)?;
@@ -71,7 +76,14 @@ pub(super) fn read(root: &Path, drop_duplicates: bool) -> Result<Found, CorpusEr
             (file, id)
         })
         .collect();
-    join(root, "emozionalmente", recordings, entries, import, drop_duplicates)
+    join(
+        root,
+        "emozionalmente",
+        recordings,
+        entries,
+        import,
+        drop_duplicates,
+    )
 }
 
 fn genders(file: &Path) -> Result<HashMap<String, String>, CorpusError> {

@@ -63,7 +63,9 @@ fn recognise(stem: &str, folder: &str) -> Result<Recognised, String> {
         return Err(form());
     };
     if !(1..=SPEAKERS).contains(&who) {
-        return Err(format!("{speaker:?} is no speaker, who go from 0001 to 0020"));
+        return Err(format!(
+            "{speaker:?} is no speaker, who go from 0001 to 0020"
+        ));
     }
     let emotion = which.checked_sub(1).map(|w| w / SENTENCES);
     let Some((name, label)) = emotion.and_then(|e| EMOTIONS.get(e)) else {
@@ -104,7 +106,11 @@ mod tests {
             let Ok(Recognised::Recording(r)) = recognise(name, folder) else {
                 panic!("{name} is a recording")
             };
-            assert_eq!((r.emotion, r.split.as_deref()), (Some(label), split), "{name}");
+            assert_eq!(
+                (r.emotion, r.split.as_deref()),
+                (Some(label), split),
+                "{name}"
+            );
         }
         for (name, folder) in [
             ("0001_000001", "Angry"),

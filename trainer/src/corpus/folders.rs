@@ -13,7 +13,16 @@ use super::{Corpus, CorpusError, Finding, UNKNOWN_SPEAKER, Utterance};
 
 /// Names of folders that divide a corpus.
 const SPLITS: [&str; 10] = [
-    "train", "training", "dev", "devel", "val", "valid", "validation", "evaluation", "test", "testing",
+    "train",
+    "training",
+    "dev",
+    "devel",
+    "val",
+    "valid",
+    "validation",
+    "evaluation",
+    "test",
+    "testing",
 ];
 
 /// What the folders of one depth are named after.
@@ -159,7 +168,11 @@ fn understand(
         }
     }
     let open: Vec<usize> = (0..names.len()).filter(|d| levels[*d].is_none()).collect();
-    let example = || files.first().map_or(String::new(), |(p, _)| p.display().to_string());
+    let example = || {
+        files
+            .first()
+            .map_or(String::new(), |(p, _)| p.display().to_string())
+    };
     match open[..] {
         [one] => levels[one] = Some(Level::Emotion),
         [a, b] => {

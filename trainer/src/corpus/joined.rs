@@ -105,7 +105,9 @@ pub(super) fn join(
     if utterances.is_empty() {
         let message = format!(
             "none of the {recordings} recordings stands in the tables of labels{}",
-            unlabelled.first().map_or(String::new(), |f| format!("; {f} does not"))
+            unlabelled
+                .first()
+                .map_or(String::new(), |f| format!("; {f} does not"))
         );
         return Err(CorpusError::Empty {
             path: root.to_owned(),

@@ -39,10 +39,7 @@ pub(super) fn read(source: &Path, options: &ImportOptions) -> Result<Import, Cor
         root: &root,
         other: options.root.as_deref(),
     };
-    let fallback = options
-        .corpus
-        .clone()
-        .unwrap_or_else(|| folder_name(&root));
+    let fallback = options.corpus.clone().unwrap_or_else(|| folder_name(&root));
     let (mut utterances, mut missing) = (Vec::new(), Vec::new());
     let mut known: HashSet<PathBuf> = HashSet::new();
     for row in listed.rows {
@@ -88,7 +85,10 @@ fn settle(
     }
     if !listed.unlabelled.is_empty() {
         import.findings.push(Finding {
-            what: format!("{} rows have no label and are left out", listed.unlabelled.len()),
+            what: format!(
+                "{} rows have no label and are left out",
+                listed.unlabelled.len()
+            ),
             examples: listed.unlabelled.drain(..).map(|e| e.to_string()).collect(),
         });
     }
@@ -178,7 +178,11 @@ impl Places<'_> {
             for entry in entries {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let lower = name.to_lowercase();
-                if lower == wanted || lower.strip_prefix(&wanted).is_some_and(|r| r.starts_with('.')) {
+                if lower == wanted
+                    || lower
+                        .strip_prefix(&wanted)
+                        .is_some_and(|r| r.starts_with('.'))
+                {
                     return Some(name);
                 }
             }

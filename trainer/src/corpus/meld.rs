@@ -87,7 +87,9 @@ pub(super) fn read(root: &Path, drop_duplicates: bool) -> Result<Found, CorpusEr
              convert each with ffmpeg -i dia0_utt0.mp4 -ac 1 -ar 16000 dia0_utt0.wav",
         )
     } else if tables.is_empty() {
-        Some("no label file (train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv) in this folder or below")
+        Some(
+            "no label file (train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv) in this folder or below",
+        )
     } else {
         None
     };

@@ -55,8 +55,18 @@ mod tests {
         let Ok(Recognised::Recording(r)) = recognise("SB0_surprised_7", "samples") else {
             panic!("a recording")
         };
-        assert_eq!((r.speaker.as_str(), r.emotion), ("nemo-SB0", Some("surprised")));
-        for name in ["", "SB0_anger", "SB0_rage_1", "_anger_1", "SB0_anger_1_2", "é_anger_"] {
+        assert_eq!(
+            (r.speaker.as_str(), r.emotion),
+            ("nemo-SB0", Some("surprised"))
+        );
+        for name in [
+            "",
+            "SB0_anger",
+            "SB0_rage_1",
+            "_anger_1",
+            "SB0_anger_1_2",
+            "é_anger_",
+        ] {
             assert!(recognise(name, "").is_err(), "{name}");
         }
     }

@@ -87,7 +87,9 @@ pub(super) fn read(root: &Path, options: &ImportOptions) -> Result<Import, Corpu
             message,
         });
     }
-    import.findings.extend(unknown_speakers(&nobody, utterances.len()));
+    import
+        .findings
+        .extend(unknown_speakers(&nobody, utterances.len()));
     import.corpus = Corpus {
         root: root.to_owned(),
         utterances,

@@ -74,7 +74,9 @@ mod tests {
             (r.speaker.as_str(), r.gender.as_deref(), r.emotion),
             ("shemo-M44", Some("M"), Some("surprised"))
         );
-        for name in ["", "X01A01", "F1A01", "F01B01", "F01A1", "F01A0001", "Fé1A01", "03a01Fa"] {
+        for name in [
+            "", "X01A01", "F1A01", "F01B01", "F01A1", "F01A0001", "Fé1A01", "03a01Fa",
+        ] {
             assert!(recognise(name, "").is_err(), "{name}");
         }
         let of_each: usize = WHOLE.counts.iter().map(|(_, n)| n[0]).sum();

@@ -43,7 +43,16 @@ const EMOTIONS: [(&str, &str); 7] = [
 
 fn recognise(stem: &str, _folder: &str) -> Result<Recognised, String> {
     let parts: Vec<&str> = stem.split('_').collect();
-    let [gender @ ("F" | "M"), number, name, "S", sentence, emotion, take] = parts[..] else {
+    let [
+        gender @ ("F" | "M"),
+        number,
+        name,
+        "S",
+        sentence,
+        emotion,
+        take,
+    ] = parts[..]
+    else {
         return Err("the name has not the seven parts of a SUBESCO name".to_owned());
     };
     let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());

@@ -95,7 +95,9 @@ pub(super) fn list(path: &Path, assigned: &Assigned) -> Result<Listed, CorpusErr
     }
     let shown = path.display();
     for odd in table.odd() {
-        listed.findings.push(Finding::plain(format!("{shown}, {odd}")));
+        listed
+            .findings
+            .push(Finding::plain(format!("{shown}, {odd}")));
     }
     listed.findings.extend(unknown_speakers(
         &nobody,
@@ -151,8 +153,16 @@ impl Reader {
             )));
         }
         for (meaning, what, names) in [
-            (Meaning::Path, "names the recordings", "path, file, filename, wav, audio"),
-            (Meaning::Emotion, "holds the label", "emotion, label, class, target"),
+            (
+                Meaning::Path,
+                "names the recordings",
+                "path, file, filename, wav, audio",
+            ),
+            (
+                Meaning::Emotion,
+                "holds the label",
+                "emotion, label, class, target",
+            ),
         ] {
             if columns.get(meaning).is_none() {
                 let field = meaning.name();
@@ -174,7 +184,10 @@ impl Reader {
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.unused.is_empty() {
-            notes.push(format!("columns that are not used: {}", self.unused.join(", ")));
+            notes.push(format!(
+                "columns that are not used: {}",
+                self.unused.join(", ")
+            ));
         }
         let no_start = self.columns.get(Meaning::Start).is_none() && self.offset.is_none();
         if no_start && self.columns.get(Meaning::Duration).is_some() {
@@ -238,11 +251,7 @@ impl Reader {
         Ok(seconds.map(|s| s * scale))
     }
 
-    fn segment(
-        &self,
-        row: &Row<'_>,
-        numbers: &mut Numbers,
-    ) -> Result<Option<Segment>, TextError> {
+    fn segment(&self, row: &Row<'_>, numbers: &mut Numbers) -> Result<Option<Segment>, TextError> {
         let mut start = self.time(row, Meaning::Start, numbers)?;
         let mut end = self.time(row, Meaning::End, numbers)?;
         let duration = self.time(row, Meaning::Duration, numbers)?;

@@ -53,15 +53,23 @@ impl Described {
             speakers: rows.iter().map(|u| u.speaker.clone()).collect(),
             columns: vec![
                 ("sampling rate", (0..rows.len()).map(rate).collect()),
-                ("corpus", rows.iter().map(|u| Some(u.corpus.clone())).collect()),
+                (
+                    "corpus",
+                    rows.iter().map(|u| Some(u.corpus.clone())).collect(),
+                ),
                 ("session", rows.iter().map(|u| u.session.clone()).collect()),
                 ("gender", rows.iter().map(|u| u.gender.clone()).collect()),
                 (
                     "channel",
-                    rows.iter().map(|u| u.channel.map(|c| c.to_string())).collect(),
+                    rows.iter()
+                        .map(|u| u.channel.map(|c| c.to_string()))
+                        .collect(),
                 ),
                 ("split", rows.iter().map(|u| u.split.clone()).collect()),
-                ("file type", rows.iter().map(|u| extension(&u.path)).collect()),
+                (
+                    "file type",
+                    rows.iter().map(|u| extension(&u.path)).collect(),
+                ),
             ],
         }
     }
@@ -79,7 +87,9 @@ impl Described {
             columns: vec![
                 (
                     "sampling rate",
-                    rows().map(|m| m.sample_rate.map(|r| r.to_string())).collect(),
+                    rows()
+                        .map(|m| m.sample_rate.map(|r| r.to_string()))
+                        .collect(),
                 ),
                 ("corpus", rows().map(|m| Some(m.corpus.clone())).collect()),
                 ("session", rows().map(|m| m.session.clone()).collect()),
@@ -94,7 +104,11 @@ impl Described {
     pub fn table_findings(table: &FeatureTable, labels: &[String]) -> Vec<Finding> {
         let described = Self::table(table, labels);
         let mut findings = described.findings();
-        let unknown = described.speakers.iter().filter(|s| *s == UNKNOWN_SPEAKER).count();
+        let unknown = described
+            .speakers
+            .iter()
+            .filter(|s| *s == UNKNOWN_SPEAKER)
+            .count();
         if unknown > 0 && unknown < described.speakers.len() {
             findings.push(Finding::plain(format!(
                 "{unknown} of {} rows do not say who speaks and count as one speaker, \"{UNKNOWN_SPEAKER}\": if one of the named speakers \
@@ -110,8 +124,16 @@ impl Described {
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (what, names, remedy) in [
-            ("labels", &self.labels, "rename one (--map OLD=NEW) if they mean the same"),
-            ("speakers", &self.speakers, "rename one in the table if they are one person"),
+            (
+                "labels",
+                &self.labels,
+                "rename one (--map OLD=NEW) if they mean the same",
+            ),
+            (
+                "speakers",
+                &self.speakers,
+                "rename one in the table if they are one person",
+            ),
         ] {
             let alike = alike(names.iter().map(String::as_str));
             if !alike.is_empty() {
@@ -159,7 +181,10 @@ impl Described {
                 *of.entry(speaker).or_default().entry(label).or_insert(0) += 1;
             }
         }
-        let several = of.values().filter(|l| l.values().sum::<usize>() > 1).count();
+        let several = of
+            .values()
+            .filter(|l| l.values().sum::<usize>() > 1)
+            .count();
         let single = of
             .values()
             .filter(|l| l.len() == 1 && l.values().sum::<usize>() > 1)
@@ -184,7 +209,11 @@ fn distinct(labels: &[String]) -> usize {
 pub fn alike<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Vec<(&'a str, usize)>> {
     let mut groups: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
     for name in names {
-        *groups.entry(folded(name)).or_default().entry(name).or_insert(0) += 1;
+        *groups
+            .entry(folded(name))
+            .or_default()
+            .entry(name)
+            .or_insert(0) += 1;
     }
     let groups = groups.into_values().filter(|g| g.len() > 1);
     groups.map(|g| g.into_iter().collect()).collect()
@@ -285,12 +314,13 @@ fn balanced_accuracy(
         let here = counts.get(label).copied().unwrap_or(0);
         let others = counts.values().sum::<usize>() - here;
         // The row that is judged does not count; what is as frequent in both tells nothing.
-        let says = |here: usize, inside: usize, others: usize, outside: usize| {
-            match (here * outside).cmp(&(others * inside)) {
-                std::cmp::Ordering::Greater => 1.0,
-                std::cmp::Ordering::Equal => 0.5,
-                std::cmp::Ordering::Less => 0.0,
-            }
+        let says = |here: usize, inside: usize, others: usize, outside: usize| match (here
+            * outside)
+            .cmp(&(others * inside))
+        {
+            std::cmp::Ordering::Greater => 1.0,
+            std::cmp::Ordering::Equal => 0.5,
+            std::cmp::Ordering::Less => 0.0,
         };
         if here > 0 {
             hits += here as f64 * says(here - 1, inside - 1, others, outside);
@@ -318,8 +348,21 @@ mod tests {
     #[test]
     fn names_that_differ_by_writing_alone_are_found() {
         let names = [
-            "happy", "Happy", "happy ", "HAPPINESS", "sad", "joy", "1", "01", "1.0", "11", "?", "!",
-            "Müller", "muller", "Mu\u{308}ller",
+            "happy",
+            "Happy",
+            "happy ",
+            "HAPPINESS",
+            "sad",
+            "joy",
+            "1",
+            "01",
+            "1.0",
+            "11",
+            "?",
+            "!",
+            "Müller",
+            "muller",
+            "Mu\u{308}ller",
         ];
         let groups = alike(names.into_iter());
         assert_eq!(groups.len(), 3, "{groups:?}");
@@ -334,12 +377,18 @@ mod tests {
         // One label at another rate, of all and of half its rows.
         let rate = column(|i| if i % 4 == 0 { "44100" } else { "16000" }, 80);
         let found = giveaway(&labels, "sampling rate", &rate).unwrap();
-        assert_eq!((found.label.as_str(), found.balanced_accuracy), ("angry", 1.0));
+        assert_eq!(
+            (found.label.as_str(), found.balanced_accuracy),
+            ("angry", 1.0)
+        );
         let half = column(|i| if i % 8 == 0 { "44100" } else { "16000" }, 80);
         let found = giveaway(&labels, "sampling rate", &half).unwrap();
         assert!((found.balanced_accuracy - 0.75).abs() < 0.02, "{found:?}");
         // A session for each label, under several names.
-        let session = column(|i| ["a1", "b1", "c1", "d1", "a2", "b2", "c2", "d2"][i % 8], 80);
+        let session = column(
+            |i| ["a1", "b1", "c1", "d1", "a2", "b2", "c2", "d2"][i % 8],
+            80,
+        );
         assert!(giveaway(&labels, "session", &session).is_some());
         let mut absent = column(|_| "x", 80);
         absent.iter_mut().step_by(4).for_each(|v| *v = None);
@@ -367,7 +416,9 @@ mod tests {
             for _ in 0..50 {
                 let drawn: Vec<_> = (0..300)
                     .map(|_| {
-                        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        state = state
+                            .wrapping_mul(6_364_136_223_846_793_005)
+                            .wrapping_add(1);
                         Some(((state >> 33) % values).to_string())
                     })
                     .collect();

@@ -263,7 +263,9 @@ impl Columns {
             if let (Some((_, a)), Some((_, b))) = (hits.next(), hits.next()) {
                 let (field, a, b) = (meaning.name(), &header[*a], &header[*b]);
                 if a == b {
-                    return Err(format!("column \"{a}\" stands in the header twice: rename one"));
+                    return Err(format!(
+                        "column \"{a}\" stands in the header twice: rename one"
+                    ));
                 }
                 return Err(format!(
                     "columns \"{a}\" and \"{b}\" both look like the {field}; say which it is with --column {field}={}",
