@@ -191,11 +191,11 @@ fn missing_things_are_named() {
 #[test]
 fn another_format_version_is_refused_before_anything_else() {
     let error = refusal(4, |m| {
-        m["format_version"] = json!(2);
+        m["format_version"] = json!(3);
         m["a_field_of_the_future"] = json!(true);
     });
     assert!(
-        matches!(error, BundleError::FormatVersion { found: 2, .. }),
+        matches!(error, BundleError::FormatVersion { found: 3, .. }),
         "{error}"
     );
     let text = refusal(4, |m| m["format_version"] = json!("one")).to_string();

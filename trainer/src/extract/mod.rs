@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 use ser_features::{EXTRACTOR_VERSION, FeatureSet, FinishError, feature_names};
 use ser_runtime::audio::Pcm;
-use ser_runtime::audio::read_audio;
+use ser_runtime::audio::{read_audio, read_channel};
 use ser_runtime::cut::Span;
 use ser_runtime::extract::{ExtractError, Extracted, extract_range};
 use ser_runtime::hearing::{Hearing, HearingInfo};
@@ -188,7 +188,7 @@ pub fn extract(
     let mut outcomes: Vec<Option<Result<Measured, String>>> = Vec::with_capacity(total);
     let mut pending: Vec<(usize, Key)> = Vec::new();
     for (i, u) in corpus.utterances.iter().enumerate() {
-        outcomes.push(match Key::of(&name(u), &corpus.resolve(u)) {
+        outcomes.push(match Key::of(&part_name(u), &corpus.resolve(u)) {
             Err(e) => Some(Err(format!("cannot read it: {e}"))),
             Ok(key) => match finished.remove(&key) {
                 Some(measured) => Some(Ok(measured)),
@@ -230,7 +230,7 @@ pub fn extract(
                 return;
             }
             let u = &corpus.utterances[*i];
-            let outcome = measure(&corpus.resolve(u), &key.path, options);
+            let outcome = measure(u, &corpus.resolve(u), options);
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
             match &outcome {
                 Ok(row) => {
@@ -329,16 +329,60 @@ fn name(utterance: &Utterance) -> String {
     utterance.path.to_string_lossy().into_owned()
 }
 
-/// Decodes, cuts and measures one recording; `name` seeds its copies.
-fn measure(file: &Path, name: &str, options: &ExtractionOptions) -> Result<Measured, String> {
-    let mut pcm = read_audio(file).map_err(|e| e.to_string())?;
+/// The name of the part of a recording that an utterance of the corpus is: several may lie in one file.
+fn part_name(utterance: &Utterance) -> String {
+    let mut name = name(utterance);
+    if let Some(segment) = utterance.segment {
+        name.push_str(&format!(", {segment}"));
+    }
+    if let Some(channel) = utterance.channel {
+        name.push_str(&format!(", channel {channel}"));
+    }
+    name
+}
+
+/// By how much a part may reach beyond the end of its recording: annotations are rounded.
+const BEYOND_S: f64 = 1.0;
+
+/// The samples that an utterance of the corpus is labelled for, and where they begin in the file, in seconds.
+fn read_part(utterance: &Utterance, file: &Path) -> Result<(Pcm, f64), String> {
+    let mut pcm = match utterance.channel {
+        None => read_audio(file),
+        Some(channel) => read_channel(file, channel),
+    }
+    .map_err(|e| e.to_string())?;
+    let Some(segment) = utterance.segment else {
+        return Ok((pcm, 0.0));
+    };
+    let (rate, length) = (f64::from(pcm.sample_rate), pcm.duration_s());
+    let end_s = segment.end_s.unwrap_or(length);
+    if segment.start_s >= length || end_s > length + BEYOND_S {
+        return Err(format!(
+            "the label is for {segment}, but the recording has {length:.2} s: are the times those of this file, and in seconds?"
+        ));
+    }
+    let end = ((end_s * rate).round() as usize).min(pcm.samples.len());
+    let start = ((segment.start_s * rate).round() as usize).min(end);
+    pcm.samples.truncate(end);
+    pcm.samples.drain(..start);
+    Ok((pcm, start as f64 / rate))
+}
+
+/// Decodes, cuts and measures what an utterance of the corpus is labelled for.
+fn measure(
+    utterance: &Utterance,
+    file: &Path,
+    options: &ExtractionOptions,
+) -> Result<Measured, String> {
+    let name = &part_name(utterance);
+    let (mut pcm, begins_s) = read_part(utterance, file)?;
     options.room.around(&mut pcm, name, options.seed);
     let set = options.feature_set;
     let extract = |hearing: &Hearing| ser_runtime::extract::extract(&pcm, set, hearing);
     let heard = extract(&options.hearing).map_err(|e| e.to_string())?;
     let nothing = heard.utterances.is_empty();
     let nothing = nothing.then(|| heard.reason().words().to_owned());
-    let whole = options.hearing.cut.is_none();
+    let whole = options.hearing.cut.is_none() && utterance.segment.is_none();
     let mut rows = Vec::new();
     for (index, utterance) in heard.utterances.into_iter().enumerate() {
         let copies = match &options.vary {
@@ -347,6 +391,9 @@ fn measure(file: &Path, name: &str, options: &ExtractionOptions) -> Result<Measu
         };
         rows.push(row(utterance, &pcm, whole, None));
         rows.extend(copies.map_err(|e| e.to_string())?);
+    }
+    for start_s in rows.iter_mut().filter_map(|row| row.start_s.as_mut()) {
+        *start_s += begins_s as f32;
     }
     Ok(Measured {
         sample_rate: pcm.sample_rate,
