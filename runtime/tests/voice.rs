@@ -81,7 +81,11 @@ fn sixty_seconds_of_noise_are_no_speech() {
             (900.0, 1_700.0),
         ] {
             let x = band(noise, n, rate, width, centre);
-            is_little(&format!("{width} Hz at {centre} Hz"), rate, &at_level(&x, -30.0));
+            is_little(
+                &format!("{width} Hz at {centre} Hz"),
+                rate,
+                &at_level(&x, -30.0),
+            );
         }
         let comfort = low_pass(&low_pass(&noise.white(n), 1_000.0, rate), 2_000.0, rate);
         is_little("comfort noise", rate, &at_level(&comfort, -50.0));
@@ -224,7 +228,10 @@ fn mixed(speech: &[f32], noise: &[f32]) -> Vec<f32> {
 /// `samples` at half or three times their rate.
 fn at_rate(samples: &[f32], rate: u32) -> Vec<f32> {
     match rate {
-        8_000 => samples.chunks_exact(2).map(|v| 0.5 * (v[0] + v[1])).collect(),
+        8_000 => samples
+            .chunks_exact(2)
+            .map(|v| 0.5 * (v[0] + v[1]))
+            .collect(),
         48_000 => samples
             .windows(2)
             .flat_map(|v| [0.0, 1.0 / 3.0, 2.0 / 3.0].map(|t| v[0] + t * (v[1] - v[0])))
@@ -251,9 +258,9 @@ fn speech_is_found_in_quiet_and_in_noise() {
                     let is_in = |at: &&u64| {
                         let at = (**at + u64::from(SPEECH_RATE)) as f64;
                         let of = |v: u64| v as f64 * ratio;
-                        found.iter().any(|&(a, b, v)| {
-                            v == Verdict::Speech && (of(a)..of(b)).contains(&at)
-                        })
+                        found
+                            .iter()
+                            .any(|&(a, b, v)| v == Verdict::Speech && (of(a)..of(b)).contains(&at))
                     };
                     voiced.iter().filter(is_in).count()
                 };
@@ -282,7 +289,10 @@ fn babble_of_many_is_no_speech() {
     for voice in 0..24 {
         let mut at = 0;
         for (_, speech) in all.iter().skip(voice).step_by(9).cycle() {
-            let level = at_level(&speech.iter().map(|&v| f64::from(v)).collect::<Vec<_>>(), -40.0);
+            let level = at_level(
+                &speech.iter().map(|&v| f64::from(v)).collect::<Vec<_>>(),
+                -40.0,
+            );
             for (s, v) in sum[at..].iter_mut().zip(&level) {
                 *s += f64::from(*v);
             }
@@ -292,7 +302,10 @@ fn babble_of_many_is_no_speech() {
             }
         }
     }
-    let sum: Vec<f32> = high_pass(&sum, 1.0, SPEECH_RATE).iter().map(|&v| v as f32).collect();
+    let sum: Vec<f32> = high_pass(&sum, 1.0, SPEECH_RATE)
+        .iter()
+        .map(|&v| v as f32)
+        .collect();
     for rate in RATES {
         is_little("babble", rate, &at_rate(&sum, rate));
     }

@@ -25,8 +25,9 @@ const HISTORY: usize = 64;
 const LOOK_BACK: u32 = 30;
 /// On the way back to its start, so many frames may lie below the threshold: the closure of a stop.
 const START_GAP: u32 = 8;
-/// What lies this far below the loudest frame of an utterance, as a power ratio (-35 dB), is not of it: echo, breath, noise.
-const RANGE: f32 = 3.162_277_6e-4;
+/// What lies this far below the loudest frame of an utterance, as a power ratio (-28 dB), is not of it: echo, breath, noise. With
+/// that the same words are cut alike in silence and in noise.
+const RANGE: f32 = 1.584_893_2e-3;
 /// The loudest frame is forgotten at 3 dB a second.
 const PEAK_DECAY: f32 = 0.993_116;
 /// While nothing stands out, the detector looks at the noise once in so many frames.
@@ -420,12 +421,15 @@ impl Segmenter {
     pub fn finish(&mut self) -> Option<(u64, Verdict)> {
         // The frames that a probability looked ahead to are decided by the last one.
         let open = (LOOK_AHEAD as u32).saturating_sub(self.decided);
+        self.decided = LOOK_AHEAD as u32;
         for back in (0..open).rev() {
-            if self.in_speech() && u64::from(back) < self.heard {
-                self.step(u64::from(back));
+            if self.in_speech()
+                && u64::from(back) < self.heard
+                && let Activity::End { at, verdict } = self.step(u64::from(back))
+            {
+                return Some((at, verdict));
             }
         }
-        self.decided = LOOK_AHEAD as u32;
         let Phase::Speech(utterance) = self.phase else {
             self.phase = Phase::Silence { active: 0 };
             return None;

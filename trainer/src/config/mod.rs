@@ -6,6 +6,7 @@
 mod device;
 mod keys;
 pub(crate) mod range;
+mod set;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -362,11 +363,16 @@ impl Config {
     /// # Errors
     /// An unreadable file, bad TOML, an unknown key, a value of the wrong type or out of range.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::read_with(Some(path), &[])
+    }
+
+    /// The keys that a file sets.
+    fn read_table(path: &Path) -> Result<toml::Table, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
         })?;
-        Self::from_toml(&text, &path.display().to_string())
+        parse(&text, &path.display().to_string())
     }
 
     /// Whether held-out rows have a say in which classifier is kept: by stopping early or by choosing the epoch.
@@ -391,18 +397,26 @@ impl Config {
         layers: impl IntoIterator<Item = &'t toml::Table>,
         origin: &str,
     ) -> Result<Self, ConfigError> {
+        let config = Self::merge(layers, origin)?;
+        config.check(origin)?;
+        Ok(config)
+    }
+
+    /// The layers over the defaults, each value of its type, but not yet compared with one another.
+    fn merge<'t>(
+        layers: impl IntoIterator<Item = &'t toml::Table>,
+        origin: &str,
+    ) -> Result<Self, ConfigError> {
         let mut merged = parse(DEFAULT_TOML, "the built-in default configuration")?;
         let mut known = Vec::new();
         collect_keys(&merged, "", &mut known);
         for layer in layers {
             lay_over(&mut merged, layer.clone(), "", &known, origin)?;
         }
-        let config: Self = merged.try_into().map_err(|e| ConfigError::Type {
+        merged.try_into().map_err(|e| ConfigError::Type {
             origin: origin.into(),
             message: e.to_string().trim_end().replace('\n', " "),
-        })?;
-        config.check(origin)?;
-        Ok(config)
+        })
     }
 
     /// The complete configuration as TOML, without comments.

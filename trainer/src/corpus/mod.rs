@@ -56,7 +56,7 @@ pub struct Corpus {
 #[non_exhaustive]
 pub enum CorpusError {
     /// Reading or writing failed.
-    #[error("cannot {action} {}: {source}{}", path.display(), crate::atomic::write_hint(source))]
+    #[error("cannot {action} {}: {source}{}", path.display(), crate::atomic::hint(action, source))]
     Io {
         /// The file or folder.
         path: PathBuf,

@@ -45,7 +45,7 @@ pub enum ExperimentError {
         known: String,
     },
     /// A file of the experiment.
-    #[error("cannot {action} {}: {source}{}", path.display(), atomic::write_hint(source))]
+    #[error("cannot {action} {}: {source}{}", path.display(), atomic::hint(action, source))]
     Io {
         /// The file.
         path: PathBuf,
