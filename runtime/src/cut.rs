@@ -275,26 +275,33 @@ impl<R: AsRef<[f32]> + AsMut<[f32]>> Cutter<R> {
 
     /// Tells the sink each time that so many milliseconds of an utterance were heard; 0 for never.
     #[must_use]
-    pub fn every(self, ms: u32) -> Self {
-        Self {
-            every: samples_in(ms, self.rate),
-            ..self
-        }
+    pub fn every(mut self, ms: u32) -> Self {
+        self.tell_every(ms);
+        self
     }
 
     /// Cuts utterances where an extractor that holds `samples` samples at the model's rate is full.
     #[must_use]
-    pub fn at_most(self, samples: usize) -> Self {
+    pub fn at_most(mut self, samples: usize) -> Self {
+        self.limit(samples);
+        self
+    }
+
+    /// [`every`](Self::every) where it lies: a cutter is 8 kB, too much to be moved on the stack of
+    /// a microcontroller for nothing.
+    pub(crate) fn tell_every(&mut self, ms: u32) {
+        self.every = samples_in(ms, self.rate);
+    }
+
+    /// [`at_most`](Self::at_most) where it lies.
+    pub(crate) fn limit(&mut self, samples: usize) {
         let fits = if self.resampler.is_none() {
             samples as u64
         } else {
             // The conversion may round up.
             (samples as u64).saturating_sub(1) * u64::from(self.rate) / u64::from(self.model_rate)
         };
-        Self {
-            longest: self.longest.min(fits).max(1),
-            ..self
-        }
+        self.longest = self.longest.min(fits).max(1);
     }
 
     /// Takes mono samples on the scale -1..1, in any chunking.

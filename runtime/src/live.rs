@@ -179,7 +179,7 @@ where
     }
 
     fn joined(
-        cutter: Cutter<R>,
+        mut cutter: Cutter<R>,
         mut recognizer: Recognizer<E, M, S>,
         update_ms: u32,
         adapt: A,
@@ -188,10 +188,10 @@ where
             return Err(LiveError::Update { ms: update_ms });
         }
         recognizer.reset();
+        cutter.tell_every(update_ms);
+        cutter.limit(recognizer.config().max_samples());
         Ok(Self {
-            cutter: cutter
-                .every(update_ms)
-                .at_most(recognizer.config().max_samples()),
+            cutter,
             hearing: Hearing {
                 recognizer,
                 adapt,

@@ -96,20 +96,67 @@ impl Line {
     }
 }
 
-/// Builds and runs them all. With `bless`, what the examples print becomes what they must print.
-pub fn run(toolchain: &Toolchain, bless: bool) -> Result<()> {
+/// What the command line asks for.
+#[derive(Default)]
+pub struct Request {
+    /// What the boards print becomes what they must print.
+    bless: bool,
+    /// One of [`PARTS`] alone.
+    part: Option<String>,
+}
+
+/// What can be asked for by itself.
+const PARTS: [&str; 5] = ["boards", "raspberry-pi", "c-api", "call-centre", "page"];
+
+impl Request {
+    /// From the arguments behind `firmware`.
+    pub fn parse(arguments: &[String]) -> Result<Self> {
+        let mut request = Self::default();
+        for argument in arguments {
+            match argument.as_str() {
+                "--bless" => request.bless = true,
+                part if PARTS.contains(&part) => request.part = Some(part.to_owned()),
+                other => {
+                    return Err(format!(
+                        "no part `{other}`; there are --bless and {}",
+                        PARTS.join(", ")
+                    ));
+                }
+            }
+        }
+        Ok(request)
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        self.part.as_ref().is_none_or(|wanted| wanted == part)
+    }
+}
+
+/// Builds and runs them all, or one.
+pub fn run(toolchain: &Toolchain, request: &Request) -> Result<()> {
     setup::debian_packages(&[
         setup::ESPEAK,
         browser::CHROMIUM,
         browser::CHROMIUM_DRIVER,
         browser::FIREFOX,
     ])?;
-    cortex_m(toolchain, bless)?;
+    if request.wants("boards") {
+        cortex_m(toolchain, request.bless)?;
+    }
     let (sound, expected) = sound(toolchain)?;
-    raspberry_pi(toolchain, &sound)?;
-    c_api(&sound, &expected)?;
-    call_centre()?;
-    firmware_page::wasm(toolchain, &sound.wav, &Line::all(&expected))
+    if request.wants("raspberry-pi") {
+        raspberry_pi(toolchain, &sound)?;
+    }
+    if request.wants("c-api") {
+        c_api(&sound, &expected)?;
+    }
+    if request.wants("call-centre") {
+        call_centre()?;
+    }
+    if request.wants("page") {
+        firmware_page::wasm(toolchain, &sound.wav, &Line::all(&expected))?;
+    }
+    Ok(())
 }
 
 /// What the Cortex-M program prints when it is compiled for this computer.

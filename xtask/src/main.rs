@@ -30,8 +30,9 @@ usage: cargo xtask <command>
   setup           only install what the tests need
   parity [ARGS]   our 1582 features against openSMILE's, by group and file
   machines        the features on aarch64 and Cortex-M under QEMU: the same bits?
-  firmware        every firmware example under QEMU, and the page in browsers: the same events?
-                  what do they cost? --bless writes what the boards print to their golden.txt
+  firmware [PART] every firmware example under QEMU, and the page in browsers: the same events?
+                  what do they cost? PART: boards, raspberry-pi, c-api, call-centre or page;
+                  --bless writes what the boards print to their golden.txt
   slurm           an experiment as an array job on a Slurm of its own: the same results?
 ";
 
@@ -39,8 +40,7 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
-    let bless = command == "firmware" && rest == ["--bless"];
-    if !rest.is_empty() && command != "parity" && !bless {
+    if !rest.is_empty() && !["parity", "firmware"].contains(&command.as_str()) {
         eprintln!(
             "xtask {command}: unexpected argument `{}`\n\n{USAGE}",
             rest[0]
@@ -53,7 +53,9 @@ fn main() -> ExitCode {
         "setup" => setup::test_tools().map(drop),
         "parity" => suite::parity(&rest),
         "machines" => embedded::Toolchain::install().and_then(|t| machines::run(&t)),
-        "firmware" => embedded::Toolchain::install().and_then(|t| firmware::run(&t, bless)),
+        "firmware" => firmware::Request::parse(&rest).and_then(|request| {
+            embedded::Toolchain::install().and_then(|t| firmware::run(&t, &request))
+        }),
         "slurm" => slurm::run_slurm(),
         "" | "help" | "-h" | "--help" => {
             print!("{USAGE}");

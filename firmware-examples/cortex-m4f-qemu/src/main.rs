@@ -11,4 +11,4 @@ fn model() -> &'static [u8] {
     include_model!(concat!(env!("OUT_DIR"), "/model.ser"))
 }
 
-ser_example_recognise::program!(Mps2, 1_000, 1024);
+ser_example_recognise::program!(Mps2, 39_000, 896, 128);

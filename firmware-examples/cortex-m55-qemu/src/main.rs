@@ -18,4 +18,9 @@ fn model() -> &'static [u8] {
     &MODEL.0
 }
 
-ser_example_recognise::program!(Mps3, 10_000, 4096);
+ser_example_recognise::program!(
+    Mps3,
+    ser_example_recognise::extractor_memory(10_000),
+    4_096,
+    272
+);

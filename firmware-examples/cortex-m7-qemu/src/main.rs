@@ -11,4 +11,9 @@ fn model() -> &'static [u8] {
     include_model!(concat!(env!("OUT_DIR"), "/model.ser"))
 }
 
-ser_example_recognise::program!(Mps2, 10_000, 4096);
+ser_example_recognise::program!(
+    Mps2,
+    ser_example_recognise::extractor_memory(10_000),
+    4_096,
+    272
+);

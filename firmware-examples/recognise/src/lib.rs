@@ -16,7 +16,7 @@ use ser_runtime::cut::CutConfig;
 use ser_runtime::engine::Engine;
 use ser_runtime::engine::static_model::{StaticEngine, StaticModel};
 use ser_runtime::hearing::DEFAULT_RATE;
-use ser_runtime::live::{Event, LiveConfig, LiveRecognizer, Span};
+use ser_runtime::live::{Event, LiveConfig, LiveError, LiveRecognizer, Span};
 use ser_runtime::prediction::{Outcome, Reason};
 use ser_runtime::quality::Quality;
 use ser_runtime::recognizer::Recognizer;
@@ -27,22 +27,41 @@ pub use sound::Sound;
 /// Samples that arrive at once, as from a DMA buffer: 10 ms.
 pub const CHUNK: usize = 160;
 
+/// Shorter ones are no longest utterances, in milliseconds.
+const SHORTEST_MS: u32 = 500;
+
 /// Sampling rate of the stream.
 pub const SAMPLE_RATE: u32 = 16_000;
 
 /// Most floats of the adaptive normaliser: running mean and variance of each feature.
 pub const ADAPT: usize = adapt::memory_len(FEATURE_COUNT);
 
-/// Floats that the extractor needs for utterances of up to `ms` milliseconds, whatever groups of
-/// features the model reads.
+/// Floats that the extractor needs for utterances of up to `ms` milliseconds, if the model reads
+/// every group of features.
 pub const fn extractor_memory(ms: usize) -> usize {
     let samples = ms * SAMPLE_RATE as usize / 1_000 + 1;
     Config::for_samples(SAMPLE_RATE, samples, FeatureSet::Emobase2010).memory_len()
 }
 
+/// How the stream is cut: as the training recordings were, but that the longest utterance is one
+/// for which `floats` of memory are enough. A model that reads fewer groups of features leaves room
+/// for longer ones.
+fn cut_within(floats: usize, model: &StaticModel<'_>, rate: u32, set: FeatureSet) -> CutConfig {
+    let mut cut = CutConfig::default();
+    let needed = |cut: &CutConfig| {
+        let config = cut.extractor(rate, set);
+        let groups = config.groups.intersection(model.groups());
+        config.with_groups(groups).memory_len()
+    };
+    while needed(&cut) > floats && cut.max_utterance_ms > SHORTEST_MS {
+        cut.max_utterance_ms -= 100;
+    }
+    cut
+}
+
 /// Memory of the caller, static on a device.
 pub struct Memory<'a> {
-    /// [`extractor_memory`] floats.
+    /// The longest utterance follows from it: see [`extractor_memory`].
     pub extractor: &'a mut [f32],
     /// The engine's scratch memory: `StaticModel::scratch_len` floats.
     pub engine: &'a mut [f32],
@@ -103,37 +122,23 @@ type Live<'a> = LiveRecognizer<
     Selected<'a>,
 >;
 
-/// The recogniser, and instructions of an inference. Not inlined: what is moved on the way would
-/// lie on the stack for the whole run.
+/// The recogniser. Not inlined, and the last call makes the result where the caller wants it: what
+/// is moved on the way would lie on the stack for the whole run.
 #[inline(never)]
 fn make<'a>(
-    out: &mut impl Write,
-    model: StaticModel<'a>,
-    cut: CutConfig,
-    memory: Memory<'a>,
-    count: &mut impl FnMut(&mut dyn FnMut()) -> u64,
-) -> Result<(Live<'a>, u64), Failed> {
-    let decision = model.decision();
-    let Some(feature_set) = model.built_in_features() else {
-        return Err(fail(out, "the model", &"its features are not built in"));
-    };
-    // A model that does not say was trained before models said: at this rate.
-    let config = cut.extractor(model.sample_rate().unwrap_or(DEFAULT_RATE), feature_set);
-    let adapter = Selected::new(model.clone(), memory.adapt, AdaptConfig::default())
-        .map_err(|e| fail(out, "adaptation", &e))?;
-    let mut engine =
-        StaticEngine::new(model, memory.engine).map_err(|e| fail(out, "the engine", &e))?;
-    let inference = inference(&mut engine, count).map_err(|e| fail(out, "the engine", &e))?;
-    let recognizer = Recognizer::new(config, engine, decision, memory.extractor, memory.codes)
-        .map_err(|e| fail(out, "the recogniser", &e))?;
-    let config = LiveConfig { cut, update_ms: 0 };
-    LiveRecognizer::new(SAMPLE_RATE, recognizer, memory.delay, config, adapter)
-        .map(|live| (live, inference))
-        .map_err(|e| fail(out, "the live recogniser", &e))
+    engine: StaticEngine<'a, &'a mut [f32]>,
+    adapter: Selected<'a>,
+    config: Config,
+    live: LiveConfig,
+    [extractor, codes, delay]: [&'a mut [f32]; 3],
+) -> Result<Live<'a>, LiveError> {
+    let decision = engine.model().decision();
+    let recognizer = Recognizer::new(config, engine, decision, extractor, codes)?;
+    LiveRecognizer::new(SAMPLE_RATE, recognizer, delay, live, adapter)
 }
 
-/// Hears `sound`, whose utterances are cut at `max_utterance_ms`, and prints what happens in it to
-/// `out`; `count` measures some work in instructions.
+/// Hears `sound` and prints what happens in it to `out`; `count` measures some work in
+/// instructions.
 ///
 /// # Errors
 /// [`Failed`], after a line that says why.
@@ -141,19 +146,37 @@ pub fn run(
     out: &mut impl Write,
     model: &[u8],
     sound: Sound<'_>,
-    max_utterance_ms: u32,
     memory: Memory<'_>,
     mut count: impl FnMut(&mut dyn FnMut()) -> u64,
 ) -> Result<(), Failed> {
     let parsed = StaticModel::from_bytes(model).map_err(|e| fail(out, "the model", &e))?;
-    let labels = parsed.labels();
-    let cut = CutConfig {
-        max_utterance_ms,
-        ..CutConfig::default()
+    let Some(set) = parsed.built_in_features() else {
+        return Err(fail(out, "the model", &"its features are not built in"));
     };
-    let as_trained = parsed.cut_as(&cut);
-    let (mut live, inference) = make(out, parsed, cut, memory, &mut count)?;
-    let (live_bytes, segmenter_bytes) = (size_of_val(&live), size_of_val(live.segmenter()));
+    let labels = parsed.labels();
+    // A model that does not say was trained before models said: at this rate.
+    let rate = parsed.sample_rate().unwrap_or(DEFAULT_RATE);
+    let cut = cut_within(memory.extractor.len(), &parsed, rate, set);
+    let (as_trained, max_utterance_ms) = (parsed.cut_as(&cut), cut.max_utterance_ms);
+    let adapter = Selected::new(parsed.clone(), memory.adapt, AdaptConfig::default())
+        .map_err(|e| fail(out, "adaptation", &e))?;
+    let mut engine =
+        StaticEngine::new(parsed, memory.engine).map_err(|e| fail(out, "the engine", &e))?;
+    let inference = inference(&mut engine, &mut count).map_err(|e| fail(out, "the engine", &e))?;
+    let config = LiveConfig { cut, update_ms: 0 };
+    let mut made = make(
+        engine,
+        adapter,
+        cut.extractor(rate, set),
+        config,
+        [memory.extractor, memory.codes, memory.delay],
+    );
+    // A reference: the recogniser stays where it was made.
+    let live = match &mut made {
+        Ok(live) => live,
+        Err(error) => return Err(fail(out, "the live recogniser", error)),
+    };
+    let (live_bytes, segmenter_bytes) = (size_of_val(live), size_of_val(live.segmenter()));
     let mut printed = Ok(());
     let mut cost = Cost::default();
     let mut chunk = [0; CHUNK];
@@ -174,7 +197,8 @@ pub fn run(
     let cut = if as_trained { "as" } else { "not as" };
     writeln!(
         out,
-        "# cut {cut} the recordings were that the model was trained on"
+        "# cut {cut} the recordings were that the model was trained on, after {max_utterance_ms} ms \
+         at most"
     )?;
     writeln!(
         out,
@@ -284,17 +308,16 @@ fn details<'a>(
 /// The program of a board: `main` for the board and for a computer, around `CLIP` (a static array
 /// of samples) and `fn model() -> &'static [u8]`.
 ///
-/// `$machine` is the variant of `ser_qemu_support::Machine`, `$ms` the longest utterance,
-/// `$engine` floats of scratch memory for the engine.
+/// `$machine` is the variant of `ser_qemu_support::Machine`; `$extractor`, `$engine` and `$codes`
+/// are floats of memory for the extractor, the engine, and code and probabilities.
 ///
 /// On a computer, the argument FILE writes the samples that are heard there, 16 bits each.
 #[macro_export]
 macro_rules! program {
-    ($machine:ident, $ms:literal, $engine:literal) => {
-        const EXTRACTOR: usize = $crate::extractor_memory($ms);
+    ($machine:ident, $extractor:expr, $engine:literal, $codes:literal) => {
+        const EXTRACTOR: usize = $extractor;
         const ENGINE: usize = $engine;
-        /// A code of up to 256 elements and 16 labels.
-        const CODES: usize = 272;
+        const CODES: usize = $codes;
         /// 620 ms: what is held back until a start or a pause is certain.
         const DELAY: usize = 62 * $crate::CHUNK;
 
@@ -321,7 +344,7 @@ macro_rules! program {
                 delay: &mut vec![0.0; DELAY],
                 adapt: &mut vec![0.0; $crate::ADAPT],
             };
-            let done = $crate::run(&mut text, model(), sound, $ms, memory, |work| {
+            let done = $crate::run(&mut text, model(), sound, memory, |work| {
                 work();
                 0
             });
@@ -366,7 +389,7 @@ macro_rules! program {
                 };
                 let counter = InstructionCounter::start(peripherals.SYST, Machine::$machine);
                 let sound = $crate::Sound::around(&CLIP);
-                let done = $crate::run(&mut out, super::model(), sound, $ms, memory, |work| {
+                let done = $crate::run(&mut out, super::model(), sound, memory, |work| {
                     counter.count(work).0
                 });
                 let (flash, ram) = linked_size();
