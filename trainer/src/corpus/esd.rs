@@ -2,8 +2,8 @@
 //! English (0011 … 0020); for research only.
 //!
 //! `0011_000351` is speaker 0011, utterance 351: each speaker's 1750 are 350 neutral ones, then angry, happy, sad and surprised (as
-//! remembered; published file lists agree where they were seen). Where the folder is named after an emotion, it must agree; folders `train`, `evaluation` and `test`
-//! give the split. Genders are those of the corpus's README.
+//! remembered; published file lists agree where they were seen). Where the folder is named after an emotion, it must agree;
+//! folders `train`, `evaluation` and `test` give the split. Genders are those of the corpus's README.
 
 use super::counts::Whole;
 use super::layout::{Layout, Recognised, Recording};

@@ -36,6 +36,9 @@ pub(super) struct Listed {
     pub notes: Vec<String>,
 }
 
+/// File, times and channel of a row.
+type Part = (PathBuf, Option<(u64, u64)>, Option<u16>);
+
 /// A row that is there already.
 pub(super) struct Twice {
     /// Index of the first in [`Listed::rows`].
@@ -58,7 +61,7 @@ pub(super) fn list(path: &Path, assigned: &Assigned) -> Result<Listed, CorpusErr
         findings: Vec::new(),
         notes: reader.notes(),
     };
-    let mut seen: HashMap<(PathBuf, Option<(u64, u64)>, Option<u16>), usize> = HashMap::new();
+    let mut seen: HashMap<Part, usize> = HashMap::new();
     let (mut nobody, mut channels) = (Vec::new(), Vec::new());
     while let Some(row) = table.next_row()? {
         let Some(utterance) = reader.utterance(&row, &mut numbers)? else {
