@@ -1,7 +1,7 @@
 //! Rows of a table of recordings, whoever wrote it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::segment::Segment;
 use super::{CorpusError, Finding, UNKNOWN_SPEAKER, Utterance};
@@ -36,6 +36,9 @@ pub(super) struct Listed {
     pub notes: Vec<String>,
 }
 
+/// File, times and channel of a row.
+type Part = (PathBuf, Option<(u64, u64)>, Option<u16>);
+
 /// A row that is there already.
 pub(super) struct Twice {
     /// Index of the first in [`Listed::rows`].
@@ -58,7 +61,7 @@ pub(super) fn list(path: &Path, assigned: &Assigned) -> Result<Listed, CorpusErr
         findings: Vec::new(),
         notes: reader.notes(),
     };
-    let mut seen: HashMap<(PathBuf, Option<(u64, u64)>, Option<u16>), usize> = HashMap::new();
+    let mut seen: HashMap<Part, usize> = HashMap::new();
     let (mut nobody, mut channels) = (Vec::new(), Vec::new());
     while let Some(row) = table.next_row()? {
         let Some(utterance) = reader.utterance(&row, &mut numbers)? else {
@@ -72,7 +75,8 @@ pub(super) fn list(path: &Path, assigned: &Assigned) -> Result<Listed, CorpusErr
         }
         channels.extend(utterance.channel);
         let segment = utterance.segment.map(|s| s.key());
-        let key = (utterance.path.clone(), segment, utterance.channel);
+        let file = with_slashes(&utterance.path, |_| false);
+        let key = (file, segment, utterance.channel);
         match seen.get(&key) {
             Some(&first) => {
                 let line: u64 = listed.rows.get(first).map_or(0, |r: &Listing| r.line);
@@ -326,7 +330,8 @@ fn offset_means(columns: &Columns, header: &[String]) -> Result<Option<Meaning>,
 
 /// Without steps that stay where they are: `./a.wav` is `a.wav`.
 fn tidy(path: &str) -> PathBuf {
-    Path::new(path).components().collect()
+    let steps = Path::new(path).components();
+    steps.filter(|c| !matches!(c, Component::CurDir)).collect()
 }
 
 /// The path with slashes for backslashes, where that is needed to find it.

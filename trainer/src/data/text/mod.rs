@@ -10,6 +10,7 @@
 
 mod columns;
 mod number;
+mod shape;
 mod source;
 mod table;
 
