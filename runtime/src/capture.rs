@@ -98,6 +98,13 @@ impl CaptureOutput {
         }
     }
 
+    /// Samples (of all channels together) that [`take`](Self::take) would tell of now, missing ones
+    /// too.
+    pub fn waiting(&self) -> usize {
+        let missing = self.lost.dropped.load(Ordering::Acquire);
+        self.ring.slots() + missing
+    }
+
     /// Samples (of all channels together) that became silence since the last call, because one of
     /// their buffer was not a finite number.
     pub fn silenced(&mut self) -> usize {

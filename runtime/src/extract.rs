@@ -122,16 +122,57 @@ fn extract_speech(
     rate: u32,
     cut: &CutConfig,
 ) -> Result<Heard, ExtractError> {
-    let mut cutter = OwnedCutter::owned(pcm.sample_rate, rate, cut)?;
-    let mut collect = Collect {
-        measure: Measure::new(cut.extractor(rate, set))?,
-        pushed: Ok(()),
-        heard: Heard::default(),
-        failed: None,
-    };
-    cutter.push(&pcm.samples, &mut collect)?;
-    cutter.finish(&mut collect);
-    collect.failed.map_or(Ok(collect.heard), Err)
+    let mut speech = SpeechExtractor::new(pcm.sample_rate, rate, set, cut)?;
+    speech.push(&pcm.samples)?;
+    speech.finish()
+}
+
+/// Extracts the utterances of a recording that is pushed piece by piece, in memory that grows by
+/// its utterances alone. [`extract`] with a cut is this on a recording that lies in memory.
+pub struct SpeechExtractor {
+    cutter: OwnedCutter,
+    collect: Collect,
+}
+
+impl SpeechExtractor {
+    /// Of a recording at `rate` Hz, with the features of `set` taken at `model_rate` Hz.
+    ///
+    /// # Errors
+    /// [`ExtractError::Cut`], [`ExtractError::Config`]: a rate outside the extractor's range, or
+    /// settings that make no sense.
+    pub fn new(
+        rate: u32,
+        model_rate: u32,
+        set: FeatureSet,
+        cut: &CutConfig,
+    ) -> Result<Self, ExtractError> {
+        Ok(Self {
+            cutter: OwnedCutter::owned(rate, model_rate, cut)?,
+            collect: Collect {
+                measure: Measure::new(cut.extractor(model_rate, set))?,
+                pushed: Ok(()),
+                heard: Heard::default(),
+                failed: None,
+            },
+        })
+    }
+
+    /// Takes mono samples on the scale -1..1, in any chunking.
+    ///
+    /// # Errors
+    /// [`CutError::NotFinite`]: nothing of the chunk was taken.
+    pub fn push(&mut self, samples: &[f32]) -> Result<(), ExtractError> {
+        Ok(self.cutter.push(samples, &mut self.collect)?)
+    }
+
+    /// The recording ends here.
+    ///
+    /// # Errors
+    /// What went wrong with the first utterance that is speech but has no features.
+    pub fn finish(mut self) -> Result<Heard, ExtractError> {
+        self.cutter.finish(&mut self.collect);
+        self.collect.failed.map_or(Ok(self.collect.heard), Err)
+    }
 }
 
 /// Extractor and meter of an utterance.

@@ -96,8 +96,8 @@ impl HearingInfo {
         match (&self.cut, cut) {
             (None, None) => None,
             (None, Some(_)) => Some(
-                "the model was trained on whole recordings, and here recordings are cut to their \
-                 speech; `--whole` hears them as it was trained"
+                "the model was trained on whole recordings, and here they are cut to their speech; \
+                 train it again on cut ones, or let it hear them whole (`ser-run predict --whole`)"
                     .to_owned(),
             ),
             (Some(_), None) => Some(

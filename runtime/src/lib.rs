@@ -11,7 +11,11 @@
 //!
 //! let mut model = Model::open("models/emodb-4class", EngineKind::Tract)?;
 //! let prediction = model.predict(&read_audio("voice.wav".as_ref())?)?;
-//! println!("{} ({:.0} %)", prediction.label, 100.0 * prediction.confidence);
+//! match (prediction.label, prediction.confidence) {
+//!     (Ok(label), Some(confidence)) => println!("{label} ({:.0} %)", 100.0 * confidence),
+//!     (Ok(label), None) => println!("{label}"),
+//!     (Err(reason), _) => println!("no label: {}", reason.words()),
+//! }
 //! # Ok(())
 //! # }
 //! # #[cfg(not(feature = "tract"))]
@@ -31,7 +35,9 @@
 //! for chunk in microphone.by_ref().take(300) {
 //!     recognizer.push_i16(&chunk)?;
 //! }
-//! println!("{}", labels[recognizer.finish()?.label]);
+//! if let Ok(label) = recognizer.finish()?.label {
+//!     println!("{}", labels[label]);
+//! }
 //! recognizer.reset();
 //! # Ok(())
 //! # }
@@ -47,16 +53,19 @@
 //! # use ser_runtime::model::{EngineKind, Model};
 //! # let mut telephone = std::iter::empty::<[i16; 160]>();
 //! use ser_runtime::adapt::{AdaptConfig, OwnedAdapter};
-//! use ser_runtime::live::{Event, LiveConfig};
+//! use ser_runtime::live::Event;
 //!
 //! let mut model = Model::open("models/emodb-4class", EngineKind::Tract)?;
 //! let labels = model.bundle().manifest.labels.clone();
 //! let adapter = OwnedAdapter::owned(&model.bundle().manifest.normaliser, AdaptConfig::default())?;
-//! let mut live = model.live(8_000, LiveConfig::default(), adapter)?;
+//! let config = model.live_config();
+//! let mut live = model.live(8_000, config, adapter)?;
 //! for chunk in telephone {
 //!     live.push_i16(&chunk, |event| {
-//!         if let Event::End { span, outcome, .. } = event {
-//!             println!("samples {} to {}: {}", span.start, span.end, labels[outcome.label]);
+//!         if let Event::End { span, outcome, .. } = event
+//!             && let Ok(label) = outcome.label
+//!         {
+//!             println!("samples {} to {}: {}", span.start, span.end, labels[label]);
 //!         }
 //!     });
 //! }

@@ -33,10 +33,15 @@ pub struct Timeline {
 }
 
 impl Timeline {
+    /// The utterances that are speech fit for recognition, in order.
+    pub fn speech(&self) -> impl Iterator<Item = &Utterance> {
+        let fit = |u: &&Utterance| u.prediction.quality.unfit().is_none();
+        self.utterances.iter().filter(fit)
+    }
+
     /// Seconds of speech.
     pub fn speech_s(&self) -> f64 {
-        let samples: u64 = self.utterances.iter().map(|u| u.span.samples()).sum();
-        self.seconds(samples)
+        self.seconds(self.speech().map(|u| u.span.samples()).sum())
     }
 
     /// Seconds of the recording.

@@ -1,4 +1,5 @@
-//! What the live path asks of the heap: nothing after start-up, and with tract the same amount for every utterance.
+//! What the live path asks of the heap: nothing after start-up, from the callback of a sound card
+//! on, and with tract the same amount for every utterance.
 #![allow(
     unsafe_code,
     reason = "a global allocator that counts is unsafe by its trait"
@@ -9,13 +10,17 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use common::by_level;
 use common::stream::stream;
 use common::tiny::Tiny;
 use ser_features::{FEATURE_COUNT, FeatureSet};
 use ser_runtime::adapt::{AdaptConfig, OwnedAdapter};
+use ser_runtime::capture::{Taken, capture};
+use ser_runtime::cut::CutConfig;
 use ser_runtime::engine::static_model::OwnedStaticEngine;
 use ser_runtime::live::{Event, LiveConfig, OwnedLiveRecognizer};
 use ser_runtime::model::{EngineKind, Model};
+use ser_runtime::prediction::Decision;
 
 struct Counting;
 
@@ -62,12 +67,13 @@ fn engine() -> OwnedStaticEngine {
     OwnedStaticEngine::from_bytes(&std::fs::read(file).unwrap()).unwrap()
 }
 
-/// Hears `hours` of audio with the static engine; returns allocations, utterances and bytes that are held more than before.
-fn hear(rate: u32, hours: f32) -> (u64, u64, i64) {
+/// Hears `hours` of audio with the static engine; returns allocations, utterances and bytes that
+/// are held more than before.
+fn hear(rate: u32, hours: f32, cut: CutConfig) -> (u64, u64, i64) {
     let samples = stream(rate, PIECE_S, &VOICES);
     let config = LiveConfig {
+        cut,
         update_ms: 500,
-        ..LiveConfig::default()
     };
     let adapt = adapter(&Tiny::new(FEATURE_COUNT, 31).normaliser);
     let mut live = OwnedLiveRecognizer::owned(
@@ -76,7 +82,7 @@ fn hear(rate: u32, hours: f32) -> (u64, u64, i64) {
         FeatureSet::Emobase2010,
         config,
         engine(),
-        1.0,
+        Decision::at(1.0),
         adapt,
     )
     .unwrap();
@@ -95,14 +101,52 @@ fn hear(rate: u32, hours: f32) -> (u64, u64, i64) {
 
 #[test]
 fn an_hour_of_audio_allocates_nothing() {
-    assert_eq!(hear(RATE, 1.0), (0, 360, 0));
-    assert_eq!(hear(48_000, 0.1), (0, 36, 0), "with a resampler");
+    assert_eq!(hear(RATE, 1.0, by_level()), (0, 360, 0));
+    assert_eq!(
+        hear(48_000, 0.1, by_level()),
+        (0, 36, 0),
+        "with a resampler"
+    );
+    assert_eq!(hear(24_414, 0.1, by_level()), (0, 36, 0), "at an odd rate");
+    // Whatever the detector of voices makes of these sounds.
+    let (calls, _, held) = hear(RATE, 0.1, CutConfig::default());
+    assert_eq!((calls, held), (0, 0), "with the detector of voices");
+}
+
+/// The callback of a sound card: with room, without, with a bad sample, with every kind of sample.
+#[test]
+fn a_callback_allocates_nothing() {
+    let (mut input, mut output) = capture(4_000);
+    let good = [0.25_f32; 960];
+    let mut bad = good;
+    bad[7] = f32::NAN;
+    let mut block = [0.0; 512];
+    let (calls, held) = (CALLS.get(), HELD.get());
+    let (mut heard, mut missing, mut silenced) = (0, 0, 0);
+    for round in 0..100 {
+        for _ in 0..if round % 10 == 0 { 6 } else { 1 } {
+            input.push(&good, |v| v);
+            input.push(&bad, |v| v);
+            input.push(&[1_i16; 960], |v| f32::from(v) / 32_767.0);
+        }
+        loop {
+            match output.take(&mut block) {
+                Taken::Samples(n) => heard += n,
+                Taken::Gap(n) => missing += n,
+                Taken::Nothing => break,
+            }
+        }
+        silenced += output.silenced();
+    }
+    assert_eq!((CALLS.get() - calls, HELD.get() - held), (0, 0));
+    assert_eq!(heard + missing, (90 + 10 * 6) * 3 * 960);
+    assert!(missing > 0 && silenced > 0, "{missing} {silenced}");
 }
 
 #[test]
 #[ignore = "minutes: cargo test --test allocations -- --ignored"]
 fn a_day_of_audio_leaves_memory_where_it_was() {
-    assert_eq!(hear(RATE, 24.0), (0, 24 * 360, 0));
+    assert_eq!(hear(RATE, 24.0, by_level()), (0, 24 * 360, 0));
 }
 
 #[test]
@@ -111,7 +155,8 @@ fn tract_allocates_the_same_for_every_utterance() {
     Tiny::new(FEATURE_COUNT, 31).write(&folder.path().join("model"));
     let mut model = Model::open(folder.path().join("model"), EngineKind::Tract).unwrap();
     let adapt = adapter(&model.bundle().manifest.normaliser);
-    let mut live = model.live(RATE, LiveConfig::default(), adapt).unwrap();
+    let config = model.live_config();
+    let mut live = model.live(RATE, config, adapt).unwrap();
     let samples = stream(RATE, PIECE_S, &VOICES);
     let mut at_end = Vec::with_capacity(1_000);
     for _ in 0..50 {

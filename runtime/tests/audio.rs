@@ -9,7 +9,8 @@ use std::path::Path;
 use common::Random;
 use common::wav::{Wav, vowel};
 use ser_runtime::audio::{
-    AudioError, Pcm, RawEncoding, RawFormat, decode_audio, read_audio, read_stream,
+    AudioError, AudioReader, AudioWarning, Pcm, RawEncoding, RawFormat, decode_audio, read_audio,
+    read_stream, read_whole,
 };
 
 fn decode(bytes: &[u8]) -> Result<Pcm, AudioError> {
@@ -124,14 +125,7 @@ fn extensible_headers_and_other_chunks_are_understood() {
     rf64.extend([0xff; 4]);
     rf64.extend(&plain[44..]);
     assert_eq!(decode(&rf64).unwrap(), decode(&plain).unwrap());
-    assert!(matches!(
-        decode(&rf64[..rf64.len() - 1]),
-        Err(AudioError::Truncated {
-            decoded: 1,
-            declared: 2,
-            ..
-        })
-    ));
+    assert_eq!(decode(&rf64[..rf64.len() - 1]).unwrap().samples.len(), 1);
 
     // G.711 with the short format chunk that only PCM should have.
     let law = Wav::Alaw.file_of(8_000, 1, &[0xaa, 0x2a, 0xd5]);
@@ -187,25 +181,19 @@ fn empty_recordings_say_so() {
 }
 
 #[test]
-fn every_truncation_is_an_error() {
+fn what_a_truncated_recording_has_is_read() {
     let whole = Wav::S16.file(16_000, 2, &vowel(16_000, 120.0, 0.2));
     assert!(decode(&whole).is_ok());
-    for length in (0..60).chain([1_000, 5_001, whole.len() - 5, whole.len() - 1]) {
-        let result = decode(&whole[..length]);
-        assert!(
-            result.is_err(),
-            "{length} of {} bytes gave {:?} samples",
-            whole.len(),
-            result.map(|p| p.samples.len())
-        );
+    for length in 0..48 {
+        assert!(decode(&whole[..length]).is_err(), "{length}");
     }
-    match decode(&whole[..44 + 4 * 100 + 2]) {
-        Err(AudioError::Truncated {
-            decoded: 100,
-            declared: 1_600,
-            ..
-        }) => {}
-        other => panic!("{other:?}"),
+    for length in [48, 60, 1_000, 5_001, whole.len() - 5, whole.len() - 1] {
+        let frames = (length - 44) / 4;
+        let reader = AudioReader::from_bytes(&whole[..length], "test.wav").unwrap();
+        let (pcm, warnings) = read_whole(reader).unwrap();
+        assert_eq!(pcm.samples, decode(&whole).unwrap().samples[..frames]);
+        let (declared, found) = (1_600, frames as u64);
+        assert_eq!(warnings, [AudioWarning::Truncated { declared, found }]);
     }
     assert!(message(&whole[..30]).contains("truncated"));
 }
@@ -287,10 +275,7 @@ fn unknown_codecs_are_refused() {
     // 24 bits in frames of 4 bytes: read as 3-byte frames it would be noise.
     let mut padded = Wav::S24.file(16_000, 1, &VALUES);
     padded[32..34].copy_from_slice(&4_u16.to_le_bytes());
-    assert!(message(&padded).contains("frames of 4 bytes"));
-    let mut twelve = Wav::S16.file(16_000, 1, &VALUES);
-    twelve[34..36].copy_from_slice(&12_u16.to_le_bytes());
-    assert!(message(&twelve).contains("12 bits"));
+    assert!(message(&padded).contains("frames of 32 bits"));
     let mut none = Wav::S16.file(16_000, 1, &VALUES);
     none[22..24].copy_from_slice(&[0; 2]);
     assert!(decode(&none).is_err());
@@ -343,7 +328,7 @@ fn bad_raw_pcm_is_refused() {
         channels: 2,
     };
     let read = |bytes: &[u8], format| read_stream(bytes, Some(format), "-").unwrap_err();
-    assert!(read(&[0; 6], format).to_string().contains("4-byte frame"));
+    assert!(matches!(read(&[0; 3], format), AudioError::Empty { .. }));
     assert!(matches!(read(&[], format), AudioError::Empty { .. }));
     assert!(matches!(
         read(
@@ -363,7 +348,7 @@ fn bad_raw_pcm_is_refused() {
                 ..format
             }
         ),
-        AudioError::Malformed { .. } | AudioError::TooLong { .. }
+        AudioError::ChannelCount { channels: 0, .. }
     ));
 }
 
@@ -396,7 +381,7 @@ fn hostile_bytes_never_panic() {
     }
 }
 
-/// FLAC is checked on the project's shared recordings: nothing here writes FLAC.
+/// Real FLAC files: the project's shared recordings.
 #[test]
 fn flac_recordings_decode_and_damage_is_found() {
     let Some(data) = common::shared("data") else {
@@ -429,8 +414,13 @@ fn flac_recordings_decode_and_damage_is_found() {
         some = Some(path);
     }
     let bytes = fs::read(some.unwrap()).unwrap();
+    let oddities = |bytes: &[u8]| {
+        let read = AudioReader::from_bytes(bytes, "x").and_then(read_whole);
+        read.map(|(_, warnings)| warnings.len())
+    };
+    assert_eq!(oddities(&bytes).unwrap(), 0);
     for length in [20, 60, bytes.len() / 2, bytes.len() - 1] {
-        assert!(decode(&bytes[..length]).is_err(), "{length}");
+        assert!(oddities(&bytes[..length]).is_err() || oddities(&bytes[..length]).unwrap() == 1);
     }
     // The first bytes hold lengths and rates, the rest samples: any change there must not go unnoticed.
     let mut random = Random::new(5);
@@ -442,9 +432,9 @@ fn flac_recordings_decode_and_damage_is_found() {
             bytes.len() - 1 - random.below(bytes.len() / 2)
         };
         damaged[at] ^= 1 << random.below(8);
-        let result = decode(&damaged);
+        let result = oddities(&damaged);
         assert!(
-            round % 2 == 0 || result.is_err(),
+            round % 2 == 0 || result.is_ok_and(|count| count > 0),
             "byte {at} of {}",
             bytes.len()
         );

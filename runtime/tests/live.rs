@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::by_level;
 use common::stream::{Fixed, Said, stream};
 use common::wav::Wav;
 use proptest::prelude::*;
@@ -28,6 +29,13 @@ fn live<A: Adapt>(rate: u32, config: LiveConfig, adapt: A) -> OwnedLiveRecognize
         adapt,
     )
     .unwrap()
+}
+
+fn config() -> LiveConfig {
+    LiveConfig {
+        cut: by_level(),
+        update_ms: 0,
+    }
 }
 
 fn adapter() -> OwnedAdapter {
@@ -61,14 +69,14 @@ fn heard(
 fn utterances_are_where_they_are_at_every_rate() {
     for rate in [8_000, 16_000, 22_050, 44_100, 48_000] {
         let samples = stream(rate, 5.6, &VOICES);
-        let mut live = live(rate, LiveConfig::default(), ());
+        let mut live = live(rate, config(), ());
         let said = heard(&mut live, &samples, &[]);
         let ends: Vec<&Said> = said.iter().filter(|s| s.what == "end").collect();
         assert_eq!((said.len(), ends.len()), (6, 3), "{rate} Hz: {said:?}");
         for (end, (start, length, _)) in ends.iter().zip(VOICES) {
             let at = |samples: u64| samples as f32 / rate as f32;
-            let from = at(end.span.start) - (start - 0.2);
-            let to = at(end.span.end) - (start + length + 0.2).min(5.6);
+            let from = at(end.span.start) - (start - 0.06);
+            let to = at(end.span.end) - (start + length + 0.06).min(5.6);
             assert!(from.abs() < 0.04 && to.abs() < 0.04, "{rate} Hz: {end:?}");
         }
         // Nothing is left of the stream after a reset.
@@ -80,7 +88,7 @@ fn utterances_are_where_they_are_at_every_rate() {
 #[test]
 fn an_utterance_is_what_a_recogniser_makes_of_its_samples() {
     let samples = stream(RATE, 5.6, &VOICES);
-    let config = LiveConfig::default();
+    let config = config();
     for said in heard(&mut live(RATE, config, ()), &samples, &[]) {
         if said.what != "end" {
             continue;
@@ -101,7 +109,7 @@ fn long_utterances_are_cut_and_nothing_is_lost_between() {
     let config = LiveConfig {
         cut: CutConfig {
             max_utterance_ms: 1_000,
-            ..CutConfig::default()
+            ..by_level()
         },
         update_ms: 400,
     };
@@ -129,7 +137,7 @@ fn long_utterances_are_cut_and_nothing_is_lost_between() {
 #[test]
 fn short_noises_are_discarded_and_the_end_of_the_stream_ends_an_utterance() {
     let samples = stream(RATE, 2.4, &[(0.5, 0.09, 150.0), (1.6, 0.8, 150.0)]);
-    let said = heard(&mut live(RATE, LiveConfig::default(), ()), &samples, &[]);
+    let said = heard(&mut live(RATE, config(), ()), &samples, &[]);
     let whats: Vec<&str> = said.iter().map(|s| s.what).collect();
     assert_eq!(whats, ["start", "discarded", "start", "end"]);
     assert_eq!(said[3].span.end, samples.len() as u64);
@@ -137,7 +145,7 @@ fn short_noises_are_discarded_and_the_end_of_the_stream_ends_an_utterance() {
 
 #[test]
 fn a_sample_that_is_no_number_is_refused_with_its_chunk() {
-    let mut live = live(RATE, LiveConfig::default(), ());
+    let mut live = live(RATE, config(), ());
     live.push(&[0.0; 100], |_| panic!("silence")).unwrap();
     let error = live.push(&[0.0, f32::NAN], |_| panic!("refused"));
     let refused = LiveError::Cut(CutError::NotFinite { index: 1 });
@@ -221,7 +229,7 @@ fn what_adapts_learns_once_an_utterance_and_changes_the_next() {
         RATE,
         LiveConfig {
             update_ms: 200,
-            ..LiveConfig::default()
+            ..config()
         },
         Some(adapter()),
     );
@@ -248,7 +256,7 @@ fn what_adapts_learns_once_an_utterance_and_changes_the_next() {
             RATE,
             LiveConfig {
                 update_ms: 200,
-                ..LiveConfig::default()
+                ..config()
             },
             (),
         ),
@@ -273,12 +281,8 @@ fn sixteen_bit_samples_are_the_same_samples() {
     let mut bytes = Vec::new();
     samples.iter().for_each(|s| bytes.extend(s.to_le_bytes()));
     let pcm = ser_runtime::audio::decode_audio(&Wav::S16.file_of(RATE, 1, &bytes), "x").unwrap();
-    let from_floats = heard(
-        &mut live(RATE, LiveConfig::default(), ()),
-        &pcm.samples,
-        &[],
-    );
-    let (mut said, mut live) = (Vec::new(), live(RATE, LiveConfig::default(), ()));
+    let from_floats = heard(&mut live(RATE, config(), ()), &pcm.samples, &[]);
+    let (mut said, mut live) = (Vec::new(), live(RATE, config(), ()));
     for chunk in samples.chunks(777) {
         live.push_i16(chunk, |event| said.push(Said::of(&event)));
     }
@@ -295,7 +299,7 @@ proptest! {
         sizes in proptest::collection::vec(prop_oneof![0_usize..40, 0_usize..30_000], 0..200),
     ) {
         let samples = stream(rate, 3.4, &VOICES[..2]);
-        let cut = CutConfig { max_utterance_ms: 900, ..CutConfig::default() };
+        let cut = CutConfig { max_utterance_ms: 900, ..by_level() };
         let config = LiveConfig { cut, update_ms };
         let whole = heard(&mut live(rate, config, Some(adapter())), &samples, &[]);
         prop_assert!(whole.len() > 5);

@@ -12,9 +12,10 @@ use ser_features::{
 };
 use ser_runtime::audio::{Pcm, decode_audio};
 use ser_runtime::engine::{Engine, EngineError, check_width};
-use ser_runtime::extract::extract_features;
+use ser_runtime::extract::{Extracted, extract};
+use ser_runtime::hearing::Hearing;
 use ser_runtime::model::{EngineKind, Model};
-use ser_runtime::prediction::Prediction;
+use ser_runtime::prediction::{Decision, Prediction, Reason};
 use ser_runtime::recognizer::{OwnedRecognizer, Recognizer, RecognizerError, scratch_len};
 
 const RATE: u32 = 16_000;
@@ -32,6 +33,12 @@ fn model() -> (tempfile::TempDir, Model) {
     Tiny::new(FEATURE_COUNT, 31).write(&folder.path().join("model"));
     let model = Model::open(folder.path().join("model"), EngineKind::Tract).unwrap();
     (folder, model)
+}
+
+/// The features of a whole recording at its own rate.
+fn whole(pcm: &Pcm) -> Extracted {
+    let heard = extract(pcm, FeatureSet::Emobase2010, &Hearing::WHOLE).unwrap();
+    heard.utterances.into_iter().next().unwrap()
 }
 
 /// What a device without a heap would bring: a model that is a few numbers in the program.
@@ -78,7 +85,7 @@ fn in_chunks(pcm: &Pcm, sizes: impl Iterator<Item = usize>) -> Prediction {
     let mut recognizer = Recognizer::new(
         config(SECONDS * RATE as usize - 2_000),
         Fixed,
-        1.5,
+        Decision::at(1.5),
         &mut memory[..],
         &mut scratch[..],
     )
@@ -105,7 +112,7 @@ proptest! {
 #[test]
 fn model_and_recogniser_agree_with_the_model_by_hand() {
     let pcm = voice(1.0);
-    let extracted = extract_features(&pcm, FeatureSet::Emobase2010).unwrap();
+    let extracted = whole(&pcm);
     let tiny = Tiny::new(FEATURE_COUNT, 31);
     let (_, logits) = tiny.by_hand(extracted.features.as_slice());
     let exp: Vec<f64> = logits
@@ -115,7 +122,7 @@ fn model_and_recogniser_agree_with_the_model_by_hand() {
     let expected: Vec<f64> = exp.iter().map(|e| e / exp.iter().sum::<f64>()).collect();
 
     let (_folder, mut model) = model();
-    let prediction = model.predict(&pcm).unwrap();
+    let prediction = model.predict_whole(&pcm).unwrap();
     for ((label, found), (name, expected)) in prediction
         .probabilities
         .iter()
@@ -131,14 +138,15 @@ fn model_and_recogniser_agree_with_the_model_by_hand() {
         .max_by(|&a, &b| expected[a].total_cmp(&expected[b]))
         .unwrap();
     assert_eq!(
-        (prediction.label.as_str(), prediction.confidence),
-        (LABELS[best], prediction.probabilities[best].1)
+        (prediction.label.as_deref(), prediction.confidence),
+        (Ok(LABELS[best]), Some(prediction.probabilities[best].1))
     );
     assert_eq!(
         (prediction.duration_s, prediction.quality),
         (1.0, extracted.quality)
     );
-    assert!(prediction.quality.is_good(), "{:?}", prediction.quality);
+    let quality = prediction.quality;
+    assert!(quality.unfit().is_none() && !quality.clipped, "{quality:?}");
 
     let mut recognizer = model.recognizer(RATE, 20_000).unwrap();
     let samples: Vec<i16> = pcm
@@ -224,34 +232,42 @@ fn bad_samples_and_bad_set_ups_are_refused() {
     assert!(model.recognizer(0, 1_000).is_err());
 
     let memory = || vec![0.0; memory_len(RATE, 100)];
-    let set_up = |temperature, scratch: usize, memory: Vec<f32>| {
+    let set_up = |decision, scratch: usize, memory: Vec<f32>| {
         let config = Config {
             sample_rate: RATE,
             max_frames: 100,
             feature_set: FeatureSet::Emobase2010,
             groups: FeatureGroups::ALL,
         };
-        Recognizer::new(config, Fixed, temperature, memory, vec![0.0; scratch]).map(drop)
+        Recognizer::new(config, Fixed, decision, memory, vec![0.0; scratch]).map(drop)
     };
     assert_eq!(scratch_len(&Fixed), 5);
-    assert_eq!(set_up(1.0, 5, memory()), Ok(()));
+    assert_eq!(set_up(Decision::at(1.0), 5, memory()), Ok(()));
     assert_eq!(
-        set_up(1.0, 4, memory()),
+        set_up(Decision::at(1.0), 4, memory()),
         Err(RecognizerError::Scratch {
             found: 4,
             needed: 5
         })
     );
     assert!(matches!(
-        set_up(0.0, 5, memory()),
+        set_up(Decision::at(0.0), 5, memory()),
         Err(RecognizerError::Temperature { .. })
     ));
     assert!(matches!(
-        set_up(f32::NAN, 5, memory()),
+        set_up(Decision::at(f32::NAN), 5, memory()),
         Err(RecognizerError::Temperature { .. })
     ));
+    for abstain_below in [-0.1, 1.1, f32::NAN] {
+        let decision = Decision {
+            temperature: 1.0,
+            abstain_below,
+        };
+        let refused = set_up(decision, 5, memory());
+        assert!(matches!(refused, Err(RecognizerError::Abstain { .. })));
+    }
     assert!(matches!(
-        set_up(1.0, 5, vec![0.0; 10]),
+        set_up(Decision::at(1.0), 5, vec![0.0; 10]),
         Err(RecognizerError::Config(_))
     ));
 }
@@ -291,9 +307,9 @@ fn groups_that_the_model_does_not_read_are_left_out() {
     let all = config(pcm.samples.len());
     let few = all.with_groups(FeatureGroups::of_features([0, 100]));
     assert!(few.memory_len() < all.memory_len() / 3);
-    let mut full = OwnedRecognizer::owned(all, Fixed, 1.0).unwrap();
+    let mut full = OwnedRecognizer::owned(all, Fixed, Decision::at(1.0)).unwrap();
     let memory = vec![f32::NAN; few.memory_len()];
-    let mut narrow = Recognizer::new(all, Few, 1.0, memory, vec![0.0; 5]).unwrap();
+    let mut narrow = Recognizer::new(all, Few, Decision::at(1.0), memory, vec![0.0; 5]).unwrap();
     full.push(&pcm.samples).unwrap();
     narrow.push(&pcm.samples).unwrap();
     let (full_outcome, narrow_outcome) = (full.finish().unwrap(), narrow.finish().unwrap());
@@ -308,7 +324,7 @@ fn groups_that_the_model_does_not_read_are_left_out() {
     );
 
     let without_mfcc = all.with_groups(FeatureGroups::of(&[FeatureGroup::Loudness]));
-    let error = OwnedRecognizer::owned(without_mfcc, Few, 1.0).err();
+    let error = OwnedRecognizer::owned(without_mfcc, Few, Decision::at(1.0)).err();
     let missing = FeatureGroups::of(&[FeatureGroup::Mfcc]);
     assert_eq!(error, Some(RecognizerError::Groups { missing }));
 }
@@ -336,8 +352,8 @@ fn graphs_leave_out_groups_of_scale_0() {
         FeatureGroups::ALL.difference(left_out)
     );
     let pcm = voice(1.0);
-    let prediction = model.predict(&pcm).unwrap();
-    let full = extract_features(&pcm, FeatureSet::Emobase2010).unwrap();
+    let prediction = model.predict_whole(&pcm).unwrap();
+    let full = whole(&pcm);
     let (_, mut expected) = tiny.by_hand(full.features.as_slice());
     let largest = expected.iter().copied().fold(f64::MIN, f64::max);
     let softmax = |v: &mut f64| *v = ((*v - largest) / f64::from(tiny.temperature)).exp();
@@ -377,13 +393,14 @@ fn features_made_elsewhere_have_no_recogniser() {
 #[test]
 fn quality_of_real_signals() {
     let (_folder, mut model) = model();
-    let mut quality = |samples: Vec<f64>| {
+    let mut whole = |samples: Vec<f64>| {
         let pcm = decode_audio(&Wav::F32.file(RATE, 1, &samples), "signal").unwrap();
-        model.predict(&pcm).unwrap().quality
+        model.predict_whole(&pcm).unwrap()
     };
+    let mut quality = |samples| whole(samples).quality;
     let voiced = quality(vowel(RATE, 150.0, 1.0));
     assert!(
-        voiced.is_good() && voiced.voiced_fraction.is_some_and(|share| share > 0.8),
+        voiced.unfit().is_none() && voiced.voiced_fraction.is_some_and(|share| share > 0.8),
         "{voiced:?}"
     );
     let short = quality(vowel(RATE, 150.0, 0.2));
@@ -410,4 +427,10 @@ fn quality_of_real_signals() {
             .collect(),
     );
     assert!(noise.unvoiced && !noise.silent, "{noise:?}");
+    let loud = vowel(RATE, 150.0, 1.0);
+    let loud = whole(loud.iter().map(|v| v * 32_767.0).collect());
+    assert!(loud.quality.not_in_range, "{:?}", loud.quality);
+    // An unfit recording has no number that could be mistaken for a probability.
+    assert_eq!(loud.label, Err(Reason::NotInRange));
+    assert_eq!((loud.confidence, loud.probabilities.len()), (None, 0));
 }

@@ -175,7 +175,9 @@ fn a_model_says_what_it_is() {
     let read = StaticModel::from_bytes(file.as_slice()).unwrap();
     assert_eq!(read.precision(), Precision::F32);
     assert_eq!(read.labels().collect::<Vec<_>>(), model.labels);
-    assert_eq!(read.temperature(), model.temperature);
+    assert_eq!(read.decision(), model.decision);
+    assert_eq!(read.sample_rate(), model.sample_rate);
+    assert_eq!(read.segmenter(), Some("cutter-1"));
     assert_eq!(read.feature_set(), model.feature_set);
     assert_eq!(read.built_in_features(), None);
     assert_eq!(read.extractor_version(), model.extractor_version);
@@ -272,7 +274,7 @@ fn each_fault_is_named() {
     let weights = layer + 32;
     for (bytes, says) in [
         (put(0, b"ONNX"), "SER-FLAT"),
-        (put(8, &[2]), "format version 2"),
+        (put(8, &[3]), "format version 3"),
         (put(200, &[0x55]), "CRC-32"),
         (
             [file.clone(), vec![0; 16]].concat(),
@@ -294,7 +296,10 @@ fn each_fault_is_named() {
         (number(48, -1.0), "clip"),
         (word(52, 0), "layer 0"),
         (word(52, u32::MAX), "texts"),
-        (word(56, 1), "0 belongs"),
+        (number(56, 1.5), "abstention"),
+        (number(56, f32::NAN), "abstention"),
+        (word(60, 7_999), "sampling rate"),
+        (with_crc(put(112, b"no name")), "segmenter"),
         (with_crc(put(130, &[0xff])), "texts"),
         (number(texts_end, f32::NAN), "offset"),
         (number(texts_end + 128, -1.0), "scale"),

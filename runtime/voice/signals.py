@@ -443,11 +443,45 @@ def no_speech(rng, n, clips):
     return babble(rng, n, clips)
 
 
-def track(rng, clips, seconds=12.0):
-    """A stream for training: samples at 16 kHz and which of its frames hold speech."""
+def beeps(rng, n):
+    """A steady buzz or tone, low ones too, in pulses."""
+    hz = np.exp(rng.uniform(np.log(70), np.log(1200)))
+    many = 1 if rng.random() < 0.4 else rng.integers(2, 25)
+    steady = harmonics(rng, n, hz, 0.0, many)
+    on, off = rng.uniform(0.06, 1.0), rng.uniform(0.05, 1.0)
+    if rng.random() < 0.3:
+        hz = hz * 2 ** rng.uniform(-1, 1)
+        other = harmonics(rng, n, hz, 0.0, many)
+        steady = np.where(np.arange(n) // int((on + off) * RATE) % 2 == 0, steady, other)
+    return keyed(rng, n, lambda: on, lambda: off, lambda m: steady[:m] if rng.random() < 0.5 else steady[-m:])
+
+
+def melody(rng, n):
+    return voice_part(rng, n, 60 / rng.uniform(60, 180))
+
+
+def hard(rng, n, clips):
+    """A sound that is easily taken for speech."""
+    kind = rng.random()
+    if kind < 0.4:
+        return babble(rng, n, clips)
+    if kind < 0.6:
+        return beeps(rng, n)
+    if kind < 0.75:
+        return melody(rng, n)
+    if kind < 0.85:
+        return envelope_noise(rng, n, clips)
+    return pulsed(rng, n) if kind < 0.9 else bursts(rng, n)
+
+
+def track(rng, clips, seconds=12.0, is_hard=False):
+    """A stream for training: samples at 16 kHz and which of its frames hold speech.
+
+    In hard ones more of it is like speech and is none, and the speech lies in more noise.
+    """
     n = int(seconds * RATE)
     x, label = np.zeros(n), np.zeros(n // FRAME, bool)
-    has_speech = rng.random() < 0.6
+    has_speech = rng.random() < (0.4 if is_hard else 0.6)
     if has_speech:
         at = int(rng.choice([0, rng.exponential(1.0)]) * RATE) // FRAME * FRAME
         clip = clips[rng.integers(len(clips))]
@@ -472,6 +506,8 @@ def track(rng, clips, seconds=12.0):
         if rng.random() < 0.5:
             x = equalised(rng, x)
         snr = rng.choice([rng.uniform(-5, 12), rng.uniform(5, 25), rng.uniform(25, 60), 200])
+        if is_hard:
+            snr = rng.uniform(-3, 13)
         if snr < 100:
             other = noise(rng, n) if rng.random() < 0.55 else no_speech(rng, n, clips)
             x = x + other * db(-snr)
@@ -480,7 +516,7 @@ def track(rng, clips, seconds=12.0):
         while at < n:
             length = min(int(rng.uniform(1.5, 14) * RATE), n - at)
             if length > 4000:
-                x[at : at + length] = no_speech(rng, length, clips) * db(rng.normal(0, 5))
+                x[at : at + length] = (hard if is_hard else no_speech)(rng, length, clips) * db(rng.normal(0, 5))
             at += length + int(rng.choice([0, rng.exponential(0.7)]) * RATE)
         if rng.random() < 0.2:
             x = reverb(rng, x)

@@ -1,15 +1,17 @@
 """Trains the detector of voices and writes its table.
 
-    python train.py DATA FEATURES_PROGRAM TABLE [--tracks 1500] [--epochs 24]
+    python train.py DATA FEATURES_PROGRAM TABLE [--tracks 2400] [--epochs 30] [--cache FILE]
 
 DATA: the folder with `manifest.csv` and EMO-DB. FEATURES_PROGRAM: the example `voice_features`, which computes what the
 network sees with the code that ships. TABLE: `runtime/src/voice/table.rs`. Versions: requirements.txt.
 """
 
 import argparse
+import pickle
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,11 @@ import signals
 FEATURES = 36
 HIDDEN = 24
 LOOK_AHEAD = 8
-LONGEST = 800
+LONGEST = 1200
+CHUNK = 200
+BATCH = 128
+# Tracks from this one on are hard ones.
+HARD_FROM = 1600
 RATES = (8_000, 16_000, 16_000, 48_000, 44_100, 22_050, 11_025, 24_414, 32_000, 12_345)
 
 
@@ -32,7 +38,7 @@ def features(program, x, rate):
 def one(program, clips, seed):
     """Stretches of a track in which the detector listens: inputs and targets."""
     rng = np.random.default_rng([20_261_125, seed])
-    x, label = signals.track(rng, clips)
+    x, label = signals.track(rng, clips, is_hard=seed % 1_000_000 >= HARD_FROM)
     rate = int(RATES[seed % len(RATES)])
     seen = features(program, signals.resample(x, rate / signals.RATE), rate)
     n = min(len(seen), len(label))
@@ -46,17 +52,10 @@ def one(program, clips, seed):
     ]
 
 
-def batches(rng, pieces, frames):
-    order = sorted(range(len(pieces)), key=lambda i: (len(pieces[i][0]) // 40, rng.random()))
-    groups, group, longest = [], [], 0
-    for i in order:
-        longest = max(longest, len(pieces[i][0]))
-        group.append(i)
-        if longest * len(group) >= frames:
-            groups.append(group)
-            group, longest = [], 0
-    if group:
-        groups.append(group)
+def batches(rng, pieces):
+    """Pieces of nearly the same length, in a random order."""
+    order = sorted(range(len(pieces)), key=lambda i: (len(pieces[i][0]) // 100, rng.random()))
+    groups = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
     rng.shuffle(groups)
     return groups
 
@@ -78,8 +77,9 @@ class Net(torch.nn.Module):
         self.gru = torch.nn.GRU(FEATURES, HIDDEN, batch_first=True)
         self.out = torch.nn.Linear(HIDDEN, 1)
 
-    def forward(self, x):
-        return self.out(self.gru((x - self.mean) / self.std)[0])[..., 0]
+    def forward(self, x, state=None):
+        y, state = self.gru((x - self.mean) / self.std, state)
+        return self.out(y)[..., 0], state.detach()
 
 
 def numbers(values):
@@ -135,51 +135,67 @@ def main():
     parser.add_argument("data")
     parser.add_argument("program")
     parser.add_argument("table")
-    parser.add_argument("--tracks", type=int, default=1500)
-    parser.add_argument("--epochs", type=int, default=24)
-    parser.add_argument("--hold-out", nargs="*", default=[], help="speakers that are measured, not trained on")
+    parser.add_argument("--tracks", type=int, default=2400)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--cache", help="file for what the program saw of the tracks, to train on it again")
+    parser.add_argument("--hold-out", nargs="*", default=["EMO12", "EMO16"], help="speakers that are measured, not trained on")
     args = parser.parse_args()
     torch.manual_seed(1)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     clips = signals.read_corpus(args.data, "emodb")
     known = [c for c in clips if c[0] not in args.hold_out]
     began = time.time()
-    with ThreadPoolExecutor(2) as pool:
-        pieces = [p for ps in pool.map(lambda s: one(args.program, known, s), range(args.tracks)) for p in ps]
-        others = [c for c in clips if c[0] in args.hold_out] or known
-        tests = [p for ps in pool.map(lambda s: one(args.program, others, 1_000_000 + s), range(args.tracks // 10)) for p in ps]
+    others = [c for c in clips if c[0] in args.hold_out] or known
+    if args.cache and Path(args.cache).exists():
+        pieces, tests = pickle.loads(Path(args.cache).read_bytes())
+    else:
+        with ProcessPoolExecutor(2) as pool:
+            seeds = range(args.tracks)
+            pieces = sum(pool.map(partial(one, args.program, known), seeds, chunksize=20), [])
+            seeds = range(1_000_000, 1_000_000 + args.tracks // 10)
+            tests = sum(pool.map(partial(one, args.program, others), seeds, chunksize=20), [])
+        if args.cache:
+            Path(args.cache).write_bytes(pickle.dumps((pieces, tests)))
     every = np.concatenate([p[0] for p in pieces])
     share = np.concatenate([p[1] for p in pieces]).mean()
     print(f"{len(pieces)} pieces, {len(every)} frames, {share:.3f} speech, {time.time() - began:.0f} s", flush=True)
     mean, std = every.mean(axis=0), every.std(axis=0) + 1e-3
     net = Net(torch.from_numpy(mean), torch.from_numpy(std))
     rng = np.random.default_rng(7)
-    groups = batches(rng, pieces, 16_000)
-    steps = args.epochs * len(groups)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=6e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, total_steps=steps + args.epochs * 4, pct_start=0.15)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=8e-3, weight_decay=1e-2)
     loss_of = torch.nn.BCEWithLogitsLoss(reduction="none")
+    done, total_steps = 0, args.epochs * len(batches(rng, pieces))
     for epoch in range(args.epochs):
-        total = 0.0
-        groups = batches(rng, pieces, 16_000)
-        for group in groups:
+        losses = []
+        for group in batches(rng, pieces):
+            done += 1
+            rate = 8e-3 * min(1.0, done / (0.05 * total_steps)) * 0.5 * (1 + np.cos(np.pi * done / total_steps))
+            for parameters in optimiser.param_groups:
+                parameters["lr"] = rate
             x, y, mask = padded(pieces, group)
             x = x + 0.05 * net.std * torch.randn_like(x)
-            loss = (loss_of(net(x), y) * mask).sum() / mask.sum()
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            total += float(loss.detach())
-        if epoch % 4 == 3 or epoch == args.epochs - 1:
+            state = None
+            for at in range(0, x.shape[1], CHUNK):
+                part = slice(at, at + CHUNK)
+                said, state = net(x[:, part], state)
+                loss = (loss_of(said, y[:, part]) * mask[:, part]).sum() / (BATCH * CHUNK)
+                optimiser.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+                optimiser.step()
+                losses.append(float(loss.detach()) * BATCH * CHUNK / max(float(mask[:, part].sum()), 1.0))
+        if epoch % 5 == 4 or epoch == args.epochs - 1:
+            hits = np.zeros(4)
             with torch.no_grad():
-                hits = np.zeros(4)
-                for group in batches(rng, tests, 32_000):
+                for group in batches(rng, tests):
                     x, y, mask = padded(tests, group)
-                    p, m = net(x) > 0, mask > 0
-                    hits += [float((p & (y > 0) & m).sum()), float(((y > 0) & m).sum()), float((p & (y == 0) & m).sum()), float(((y == 0) & m).sum())]
-            print(f"epoch {epoch + 1}: loss {total / len(groups):.4f}, test hit {hits[0] / hits[1]:.4f}, false {hits[2] / hits[3]:.4f}, {time.time() - began:.0f} s", flush=True)
+                    p, y, m = net(x)[0] > 0, y > 0, mask > 0
+                    hits += [float(v.sum()) for v in (p & y & m, y & m, p & ~y & m, ~y & m)]
+            print(
+                f"epoch {epoch + 1}: loss {np.mean(losses):.4f}, test hit {hits[0] / hits[1]:.4f},"
+                f" false {hits[2] / hits[3]:.4f}, {time.time() - began:.0f} s",
+                flush=True,
+            )
             write_table(args.table, net, f"{args.tracks} tracks, {args.epochs} epochs.")
 
 

@@ -7,8 +7,9 @@ use ser_features::{FeatureGroup, FeatureGroups, FeatureSet};
 use ser_runtime::audio::read_audio;
 use ser_runtime::bundle::Bundle;
 use ser_runtime::engine::static_model::INT8_FILE;
-use ser_runtime::extract::extract_features;
+use ser_runtime::extract::extract;
 use ser_runtime::footprint::CODE_BYTES;
+use ser_runtime::hearing::Hearing;
 use ser_runtime::model::{EngineKind, Model};
 use ser_runtime::prediction::softmax;
 use ser_tests::{fail, ser_run, ser_train, succeed};
@@ -113,12 +114,17 @@ fn a_model_for_a_small_device() {
     for voice in &voices {
         let mut command = ser_run();
         command
-            .args(["predict", "--engine", "static-int8", "-m"])
+            .args(["predict", "--whole", "--engine", "static-int8", "-m"])
             .arg(&dir)
             .arg(voice);
         let printed: Value = serde_json::from_str(&succeed(&mut command)).expect("JSON");
         let pcm = read_audio(voice).expect("audio");
-        let full = extract_features(&pcm, FeatureSet::Emobase2010).expect("features");
+        let hearing = Hearing {
+            cut: None,
+            ..flat.bundle().manifest.hears(pcm.sample_rate)
+        };
+        let heard = extract(&pcm, FeatureSet::Emobase2010, &hearing).expect("features");
+        let full = &heard.utterances[0];
         for model in [&mut flat, &mut graphs] {
             let temperature = model.bundle().manifest.calibration.temperature;
             let engine = model.engine();
@@ -129,12 +135,12 @@ fn a_model_for_a_small_device() {
                 .expect("code");
             engine.classify(&code, &mut expected).expect("logits");
             softmax(&mut expected, temperature);
-            let narrow = model.predict(&pcm).expect("prediction");
+            let narrow = model.predict_whole(&pcm).expect("prediction");
             let got: Vec<f32> = narrow.probabilities.iter().map(|(_, p)| *p).collect();
             assert_eq!(got, expected, "{}", voice.display());
         }
-        let narrow = flat.predict(&pcm).expect("prediction");
-        assert_eq!(printed["label"], narrow.label.as_str());
+        let narrow = flat.predict_whole(&pcm).expect("prediction");
+        assert_eq!(printed["label"].as_str(), narrow.label.as_deref().ok());
     }
 
     let verified = succeed(

@@ -4,11 +4,12 @@ use ser_tests::{espeak, root, ser_run, shared, succeed, wav};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-fn predict(files: &[std::path::PathBuf]) -> Vec<Value> {
+fn predict(files: &[std::path::PathBuf], options: &[&str]) -> Vec<Value> {
     let output = succeed(
         ser_run()
             .args(["predict", "-m"])
             .arg(root().join("models/emodb-4class"))
+            .args(options)
             .args(files),
     );
     output
@@ -32,7 +33,7 @@ fn spoken_by_espeak() {
     if !espeak("de", "Der Lappen liegt auf dem Eisschrank.", &file) {
         return;
     }
-    let lines = predict(&[file]);
+    let lines = predict(&[file], &[]);
     let line = &lines[0];
     assert!(
         ["angry", "happy", "neutral", "sad"].contains(&line["label"].as_str().expect("label")),
@@ -77,12 +78,19 @@ fn poor_audio_is_flagged() {
         ("noise.wav", &noise, "unvoiced"),
     ] {
         std::fs::write(at(name), wav(16_000, 1, samples)).expect("written");
-        let lines = predict(&[at(name)]);
-        assert!(flags(&lines[0]).contains(&flag), "{name}: {}", lines[0]);
+        let whole = &predict(&[at(name)], &["--whole"])[0];
+        assert!(flags(whole).contains(&flag), "{name}: {whole}");
+        // Nobody speaks in any of them.
+        let line = &predict(&[at(name)], &[])[0];
+        assert!(
+            line["label"].is_null() && line["uncertain"] == true && line["reason"].is_string(),
+            "{name}: {line}"
+        );
+        assert_eq!(line["confidence"], Value::Null, "{name}");
     }
     // Enough for the features, too little for a judgement.
     std::fs::write(at("short.wav"), wav(16_000, 1, &noise[..1600])).expect("written");
-    assert!(flags(&predict(&[at("short.wav")])[0]).contains(&"too_short"));
+    assert!(flags(&predict(&[at("short.wav")], &["--whole"])[0]).contains(&"too_short"));
 }
 
 #[test]
@@ -103,7 +111,7 @@ fn the_shipped_model_knows_the_recordings_it_was_fitted_on() {
         .map(|r| shared.join("data").join(r[0]))
         .collect();
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for (line, row) in predict(&files).iter().zip(&rows) {
+    for (line, row) in predict(&files, &[]).iter().zip(&rows) {
         let entry = counts.entry(row[4]).or_default();
         entry.1 += 1;
         entry.0 += usize::from(line["label"].as_str() == Some(row[4]));

@@ -1,4 +1,4 @@
-//! What the tests need beyond a Rust toolchain: ONNX Runtime and the `onnx` checker from PyPI,
+//! What the tests need beyond a Rust toolchain: ONNX Runtime, the `onnx` checker and libsndfile from PyPI,
 //! a software Vulkan driver and espeak-ng from Debian. Everything from PyPI goes into `.cache/venv`.
 
 use crate::shell::{Result, available, capture, root, run};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Versions known to work together; the tests say which they ran with.
-const PYTHON_PACKAGES: [&str; 4] = ["onnx", "onnxruntime", "numpy", "pyarrow"];
+const PYTHON_PACKAGES: [&str; 5] = ["onnx", "onnxruntime", "numpy", "pyarrow", "soundfile"];
 
 /// Speaks the voices of tests and examples.
 pub const ESPEAK: (&str, &str) = ("espeak-ng", "/usr/bin/espeak-ng");
@@ -17,7 +17,7 @@ const LAVAPIPE: &str = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
 
 /// Where the installed tools are.
 pub struct Tools {
-    /// Python with `onnx`, `onnxruntime`, `numpy`, `pyarrow`.
+    /// Python with `onnx`, `onnxruntime`, `numpy`, `pyarrow`, `soundfile`.
     pub python: PathBuf,
     /// ONNX Runtime's shared library, for `ORT_DYLIB_PATH`.
     pub onnx_runtime: PathBuf,

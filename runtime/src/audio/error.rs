@@ -192,12 +192,13 @@ pub enum AudioWarning {
         bytes: u64,
     },
     /// More samples than the header of a FLAC file declares.
-    #[error("its header declares {declared} samples per channel, {found} are there; all were read")]
+    #[error(
+        "its header declares {declared} samples per channel, but more follow; they were not read \
+         (`ffmpeg -i INPUT output.wav` gets them)"
+    )]
     MoreThanDeclared {
         /// Samples per channel that the header declares.
         declared: u64,
-        /// Samples per channel that were read.
-        found: u64,
     },
     /// The size of the whole file in the header is wrong.
     #[error("its header declares a file of {declared} bytes, it has {found}; all was read")]
@@ -260,12 +261,11 @@ pub enum AudioWarning {
     SecondFormat,
     /// Two data chunks.
     #[error(
-        "it has another data chunk after {after} samples per channel; both were read, one after \
-         the other"
+        "it has another data chunk, of {bytes} bytes, behind the first; only the first was read"
     )]
     SecondData {
-        /// Samples per channel before it.
-        after: u64,
+        /// Bytes that the second one declares.
+        bytes: u64,
     },
     /// A FLAC file without the block that says what it holds.
     #[error("it has no stream information; rate, channels and bits of its first frame were used")]

@@ -15,13 +15,13 @@
 //! |---|---|
 //! | data size larger than the file, or RIFF size wrong | what is there |
 //! | data size 0 with audio behind it, or never filled in | until the end of the file |
-//! | data size smaller than the file, no chunk behind it | what is declared |
+//! | data size, or number of samples of FLAC, smaller than what is there | what is declared |
 //! | block alignment that does not fit | channels and bits |
 //! | incomplete frame at the end | the whole frames |
 //! | tags (ID3v1, ID3v2, APE) before and after the audio | the audio |
 //! | chunk of odd length without padding, bytes between chunks | the chunks |
-//! | second data chunk | both, one after the other |
-//! | FLAC: number of samples or MD5 sum wrong or missing | all samples |
+//! | second data chunk | the first |
+//! | FLAC: number of samples missing or too large, MD5 sum wrong | what is there |
 //! | FLAC: damaged frames | silence of their length |
 //! | FLAC: cut off | all complete frames |
 //!

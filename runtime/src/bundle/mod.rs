@@ -37,6 +37,21 @@ pub const CHECKSUMS_FILE: &str = "SHA256SUMS";
 /// Largest `bundle.json` that is read.
 const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 
+/// Name of the bundle's folder inside the folder that a training run writes.
+pub const BUNDLE_FOLDER: &str = "bundle";
+
+/// The bundle that is meant by `dir`: itself, or what a training run wrote to
+/// [`BUNDLE_FOLDER`] inside it.
+pub fn find(dir: &Path) -> PathBuf {
+    let inside = dir.join(BUNDLE_FOLDER);
+    let is_bundle = |dir: &Path| dir.join(MANIFEST_FILE).is_file();
+    if !is_bundle(dir) && is_bundle(&inside) {
+        inside
+    } else {
+        dir.to_owned()
+    }
+}
+
 /// Why a bundle is refused or cannot be written. Every message names the bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {

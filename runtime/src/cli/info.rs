@@ -6,15 +6,16 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CliError;
-use crate::bundle::{Bundle, Manifest};
+use crate::bundle::{self, Bundle, Manifest};
 use crate::engine::static_model::{INT8_FILE, OwnedStaticEngine, Precision};
 use crate::footprint::{CODE_BYTES, Footprint, STACK_BYTES};
 use crate::normalise::NormaliserKind;
+use crate::segment::{SEGMENTER_ID, SegmentConfig};
 
 /// Print what a bundle says about itself.
 #[derive(Args)]
 pub(super) struct Info {
-    /// Folder of the bundle.
+    /// Folder of the bundle, or a folder that holds it as `bundle`.
     #[arg(short, long, value_name = "BUNDLE")]
     model: PathBuf,
     /// Print the whole manifest as JSON.
@@ -25,7 +26,7 @@ pub(super) struct Info {
 impl Info {
     /// Opens the bundle, with all checks, and prints.
     pub(super) fn run(&self, out: &mut impl Write) -> Result<(), CliError> {
-        let bundle = Bundle::open(&self.model)?;
+        let bundle = Bundle::open(bundle::find(&self.model))?;
         if self.json {
             serde_json::to_writer_pretty(&mut *out, &bundle.manifest)?;
             writeln!(out)?;
@@ -66,6 +67,9 @@ fn summary(manifest: &Manifest, out: &mut impl Write) -> io::Result<()> {
     let rates: Vec<String> = manifest.sample_rates.iter().map(u32::to_string).collect();
     row("trained at", format!("{} Hz", rates.join(", ")))?;
     row("other rates", manifest.audio.clone())?;
+    for (name, value) in hearing(manifest) {
+        row(name, value)?;
+    }
     let kind = match normaliser.kind {
         NormaliserKind::ZScore => "z-score",
         NormaliserKind::MinMax => "min-max",
@@ -104,6 +108,7 @@ fn summary(manifest: &Manifest, out: &mut impl Write) -> io::Result<()> {
             ),
         },
     )?;
+    row("abstains", abstention(manifest))?;
     for score in &manifest.scores {
         let spread = score
             .std
@@ -123,6 +128,60 @@ fn summary(manifest: &Manifest, out: &mut impl Write) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// How the model hears, line by line.
+fn hearing(manifest: &Manifest) -> Vec<(&'static str, String)> {
+    let trained = manifest.hearing.as_ref();
+    let rate = match trained.and_then(|h| h.sample_rate) {
+        Some(rate) => format!("at {rate} Hz, whatever a recording's own rate is"),
+        None => "at the nearest of the rates above".to_owned(),
+    };
+    let segmenter = trained.and_then(|h| h.cut.as_ref());
+    let segmenter = segmenter.map_or(SEGMENTER_ID, |cut| &cut.segmenter);
+    let cut = manifest.cut();
+    let SegmentConfig {
+        attack_ms,
+        hangover_ms,
+        pre_roll_ms,
+        tail_ms,
+        min_speech_ms,
+        ..
+    } = cut.segment;
+    let longest_s = f64::from(cut.max_utterance_ms) / 1e3;
+    let mut lines = vec![
+        ("hears", format!("utterances, {rate}")),
+        (
+            "cut",
+            format!(
+                "segmenter {segmenter}: attack {attack_ms} ms, pauses up to {hangover_ms} ms, \
+                 {pre_roll_ms} ms before and {tail_ms} ms behind, at least {min_speech_ms} ms of \
+                 activity, at most {longest_s} s"
+            ),
+        ),
+    ];
+    let difference = manifest.heard_otherwise(Some(&cut));
+    lines.extend(difference.map(|text| ("but", text)));
+    lines
+}
+
+/// When the model gives no label, and what that costs.
+fn abstention(manifest: &Manifest) -> String {
+    let Some(abstain) = &manifest.calibration.abstain else {
+        return "never (`--abstain P` asks for a probability)".to_owned();
+    };
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let accuracy = abstain
+        .accuracy
+        .map_or_else(String::new, |a| format!(", {} of these right", percent(a)));
+    format!(
+        "below a probability of {}: {} of the recordings get a label{accuracy} ({} if all get \
+         one), {}",
+        abstain.below,
+        percent(abstain.coverage),
+        percent(abstain.accuracy_of_all),
+        abstain.chosen_on
+    )
 }
 
 /// Length of the utterances for which [`device`] states memory, in seconds.

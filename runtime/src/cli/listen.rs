@@ -1,17 +1,18 @@
 //! `ser-run listen` (feature `listen`).
 
 use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use clap::Args;
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-use cpal::{Device, SampleFormat, SizedSample, StreamConfig};
+use cpal::{Device, ErrorKind, SampleFormat, SizedSample, StreamConfig};
 
-use super::live::{LiveArgs, Opened, Session};
-use super::stream::on_signal;
-use super::{CliError, complain};
+use super::hear::{Message, hear};
+use super::live::{LiveArgs, Session};
+use super::opened::Opened;
+use super::signal::on_signal;
+use super::{CliError, warn};
+use crate::capture::{CaptureInput, capture};
 
 /// Recognise what a microphone hears.
 #[derive(Args)]
@@ -23,16 +24,13 @@ pub(super) struct Listen {
     device: Option<String>,
 }
 
-/// Chunks that may wait while the model is busy; later ones are dropped, and that is said.
-const WAITING: usize = 1_000;
+/// Seconds of audio that may wait while the model is busy; what comes then is lost, and that is
+/// said.
+const WAITING_S: usize = 10;
+/// Messages that may wait.
+const MESSAGES: usize = 16;
 
 const NO_DEVICE: &str = "there is no input device that works; connect one, or feed `ser-run stream` from another program";
-
-enum Message {
-    Samples(Vec<f32>),
-    Failed(String),
-    Signal,
-}
 
 fn failed(error: impl std::fmt::Display) -> CliError {
     CliError::Microphone(error.to_string())
@@ -50,45 +48,25 @@ impl Listen {
         let config = supported.config();
         let rate = supported.sample_rate();
         let mut session = Session::new(&opened, &self.live, rate, config.channels)?;
-        let (sender, messages) = sync_channel(WAITING);
+        let (sender, messages) = sync_channel(MESSAGES);
         on_signal(sender.clone(), || Message::Signal)?;
-        let dropped = Arc::new(AtomicU64::new(0));
-        let lost = Arc::clone(&dropped);
+        let channels = config.channels;
+        let (input, output) = capture(WAITING_S * rate as usize * usize::from(channels));
         let stream = match format {
-            SampleFormat::F32 => start(&device, &config, sender, lost, |v: f32| v),
-            SampleFormat::I16 => start(&device, &config, sender, lost, |v: i16| {
+            SampleFormat::F32 => start(&device, &config, sender, input, |v: f32| v),
+            SampleFormat::I16 => start(&device, &config, sender, input, |v: i16| {
                 f32::from(v) / 32_767.0
             }),
-            SampleFormat::I32 => start(&device, &config, sender, lost, |v: i32| {
+            SampleFormat::I32 => start(&device, &config, sender, input, |v: i32| {
                 v as f32 / 2_147_483_647.0
             }),
-            SampleFormat::U8 => start(&device, &config, sender, lost, |v: u8| {
+            SampleFormat::U8 => start(&device, &config, sender, input, |v: u8| {
                 (f32::from(v) - 128.0) / 127.0
             }),
             other => Err(failed(format!("samples of type {other} are not supported"))),
         }?;
         stream.play().map_err(failed)?;
-        let result = loop {
-            match messages.recv() {
-                Ok(Message::Samples(samples)) => session.push(samples.into_iter(), out)?,
-                Ok(Message::Failed(error)) => break Err(failed(error)),
-                Ok(Message::Signal) | Err(_) => break Ok(()),
-            }
-            let gaps = dropped.swap(0, Ordering::Relaxed);
-            if gaps > 0 {
-                complain(&failed(format!(
-                    "{gaps} chunks came too fast and were lost"
-                )));
-            }
-        };
-        drop(stream);
-        let reason = if result.is_ok() {
-            "signal"
-        } else {
-            "device failed"
-        };
-        session.finish(reason, out)?;
-        result
+        hear(output, &messages, &mut session, (channels, rate), out, warn)
     }
 
     fn device(&self) -> Result<Device, CliError> {
@@ -111,27 +89,29 @@ impl Listen {
     }
 }
 
-/// Opens the stream; its thread only copies and never waits.
+/// Opens the stream; its thread only copies: it never waits and allocates nothing.
 fn start<T: SizedSample>(
     device: &Device,
     config: &StreamConfig,
     sender: SyncSender<Message>,
-    lost: Arc<AtomicU64>,
+    mut input: CaptureInput,
     convert: impl Fn(T) -> f32 + Send + 'static,
 ) -> Result<cpal::Stream, CliError> {
-    let errors = sender.clone();
     device
         .build_input_stream(
             *config,
-            move |data: &[T], _: &_| {
-                let samples = data.iter().map(|&v| convert(v)).collect();
-                if sender.try_send(Message::Samples(samples)).is_err() {
-                    lost.fetch_add(1, Ordering::Relaxed);
-                }
-            },
+            move |data: &[T], _: &_| input.push(data, &convert),
             move |error| {
-                // Where even this finds no room, the stream has stopped and the next signal ends the program.
-                let _ = errors.try_send(Message::Failed(error.to_string()));
+                let message = match error.kind() {
+                    // The stream goes on after these.
+                    ErrorKind::Xrun | ErrorKind::RealtimeDenied | ErrorKind::DeviceChanged => {
+                        Message::Trouble(error.to_string())
+                    }
+                    _ => Message::Failed(error.to_string()),
+                };
+                // Where even this finds no room, the stream has stopped and the next signal ends
+                // the program.
+                let _ = sender.try_send(message);
             },
             None,
         )

@@ -1,22 +1,20 @@
 //! What `stream` and `listen` share: a recogniser a channel, and a JSON line an event.
 
-use std::cell::RefCell;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::io::Write;
+use std::path::PathBuf;
 
 use clap::Args;
-use ser_features::{Config, FeatureSet};
-use serde::Serialize;
 
-use super::{CliError, ModelArgs};
-use crate::adapt::{AdaptConfig, OwnedAdapter};
+use super::events::{Line, Name, Printer, print};
+use super::opened::{Opened, Shared, Signal};
+use super::state::StateFile;
+use super::{CliError, ModelArgs, note};
+use crate::adapt::OwnedAdapter;
+use crate::audio::{AudioWarning, Channels};
 use crate::bundle::Manifest;
-use crate::engine::{Engine, SharedEngine};
-use crate::live::{CutConfig, Event, LiveConfig, OwnedLiveRecognizer, Span};
-use crate::model::{Model, ModelError};
-use crate::prediction::{Outcome, Prediction, Reason};
-use crate::recognizer::OwnedRecognizer;
+use crate::live::{CutConfig, LiveConfig, OwnedLiveRecognizer};
+use crate::model::ModelError;
+use crate::quality::FLOOR_DBFS;
 use crate::segment::SegmentConfig;
 
 /// How a live stream is recognised.
@@ -24,21 +22,32 @@ use crate::segment::SegmentConfig;
 pub(super) struct LiveArgs {
     #[command(flatten)]
     pub(super) model: ModelArgs,
-    /// Channels to recognise: `all`, each by itself, or the number of one, counted from 0.
-    #[arg(long, value_name = "K|all", default_value = "all")]
-    pub(super) channel: Choice,
-    /// Also a prediction each time that so many milliseconds of an utterance were heard.
+    /// Channels to recognise: `all`, each by itself; the number of one, counted from 0; or `mix`,
+    /// their mean.
+    #[arg(long, value_name = "K|all|mix", default_value = "all")]
+    pub(super) channel: Channels,
+    /// Also a prediction each time that so many milliseconds of an utterance were heard, 70 to
+    /// 60000; 0 for none.
     #[arg(long, value_name = "N", default_value_t = 0)]
     update_ms: u32,
-    /// Move the normaliser from the training corpus to the channel's own statistics as utterances accumulate.
+    /// Also an event each time that so many seconds of the stream were heard, 0.1 to 3600: position,
+    /// level and noise floor, for monitoring. Time is that of the stream: where it stands still,
+    /// nothing comes.
+    #[arg(long, value_name = "SECONDS", value_parser = heartbeat)]
+    heartbeat: Option<f64>,
+    /// Move the normaliser from the training corpus to the channel's own statistics as utterances
+    /// accumulate.
     #[arg(long)]
     adapt: bool,
-    /// Where those statistics are kept from one run to the next; several channels add `.K`.
+    /// Where those statistics are kept from one run to the next; channels other than 0 add `.K`.
     #[arg(long, value_name = "FILE", requires = "adapt")]
     state: Option<PathBuf>,
-    /// Give no label where its probability is below P (0 to 1).
+    /// Give no label where its probability is below P (0 to 1) [default: as the bundle says]
     #[arg(long, value_name = "P", value_parser = super::probability)]
     abstain: Option<f32>,
+    /// End with exit status 3 if nothing in the stream was speech.
+    #[arg(long)]
+    fail_without_speech: bool,
     /// So much silence ends an utterance [default: as the training recordings were cut]
     #[arg(long, value_name = "MS")]
     hangover_ms: Option<u32>,
@@ -47,152 +56,107 @@ pub(super) struct LiveArgs {
     max_utterance_ms: Option<u32>,
 }
 
-/// Which channels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Choice {
-    All,
-    One(u16),
-}
-
-impl FromStr for Choice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "all" => Ok(Self::All),
-            number => number
-                .parse()
-                .map(Self::One)
-                .map_err(|_| "write `all` or the number of a channel, counted from 0".to_owned()),
-        }
+fn heartbeat(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.1..=3_600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("0.1 to 3600 seconds".to_owned()),
     }
 }
 
-/// A line of output. Positions are samples since the start of the stream.
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-enum Line<'a> {
-    Start {
-        #[serde(flatten)]
-        place: Place,
-    },
-    Update {
-        #[serde(flatten)]
-        place: Place,
-        #[serde(flatten)]
-        prediction: Prediction,
-    },
-    Utterance {
-        #[serde(flatten)]
-        place: Place,
-        cut: bool,
-        #[serde(flatten)]
-        prediction: Prediction,
-        bundle: &'a str,
-    },
-    Discarded {
-        #[serde(flatten)]
-        place: Place,
-        reason: Reason,
-    },
-    Failed {
-        #[serde(flatten)]
-        place: Place,
-        error: String,
-    },
-    EndOfStream {
-        samples: u64,
-        reason: &'a str,
-    },
-}
-
-#[derive(Serialize)]
-struct Place {
-    channel: u16,
-    #[serde(flatten)]
-    span: Span,
-}
-
-/// Seconds of audio after which changed statistics are written again; they are always written at the end.
-const SAVE_EVERY_S: u64 = 60;
-
-/// An open model.
-pub(super) struct Opened {
-    pub(super) manifest: Manifest,
-    set: FeatureSet,
-    engine: RefCell<Box<dyn Engine + Send>>,
-}
-
-impl Opened {
-    pub(super) fn new(args: &ModelArgs) -> Result<Self, CliError> {
-        let model = Model::open(&args.model, args.engine)?;
-        let set = model.feature_set()?;
-        let (bundle, engine) = model.into_parts();
-        Ok(Self {
-            manifest: bundle.manifest,
-            set,
-            engine: RefCell::new(engine),
+impl LiveArgs {
+    /// How the stream is cut and told of, checked before anything is heard.
+    fn config(&self, manifest: &Manifest) -> Result<LiveConfig, CliError> {
+        let own = manifest.cut();
+        let hangover_ms = self.hangover_ms.unwrap_or(own.segment.hangover_ms);
+        let cut = CutConfig {
+            segment: SegmentConfig {
+                hangover_ms,
+                tail_ms: own.segment.tail_ms.min(hangover_ms),
+                ..own.segment
+            },
+            max_utterance_ms: self.max_utterance_ms.unwrap_or(own.max_utterance_ms),
+        };
+        cut.validate()
+            .map_err(|e| CliError::Model(ModelError::Live(e.into())))?;
+        Ok(LiveConfig {
+            cut,
+            update_ms: self.update_ms,
         })
     }
-
-    /// A recogniser of whole recordings at the model's rate that shares the engine.
-    pub(super) fn recognizer(
-        &self,
-        rate: u32,
-        max_samples: usize,
-    ) -> Result<OwnedRecognizer<Shared<'_>>, CliError> {
-        let engine = SharedEngine::new(&self.engine)
-            .map_err(|e| CliError::Model(ModelError::Recognizer(e.into())))?;
-        let config = Config::for_samples(rate, max_samples, self.set);
-        OwnedRecognizer::owned(config, engine, self.manifest.decision())
-            .map_err(|e| CliError::Model(e.into()))
-    }
-
-    /// A live recogniser that shares the engine.
-    pub(super) fn live<A: crate::adapt::Adapt>(
-        &self,
-        rate: u32,
-        config: LiveConfig,
-        abstain_below: Option<f32>,
-        adapt: A,
-    ) -> Result<OwnedLiveRecognizer<Shared<'_>, A>, CliError> {
-        let engine = SharedEngine::new(&self.engine)
-            .map_err(|e| CliError::Model(ModelError::Recognizer(e.into())))?;
-        let mut decision = self.manifest.decision();
-        if let Some(abstain_below) = abstain_below {
-            decision.abstain_below = abstain_below;
-        }
-        let model_rate = self.manifest.model_rate(rate);
-        OwnedLiveRecognizer::owned(rate, model_rate, self.set, config, engine, decision, adapt)
-            .map_err(|e| CliError::Model(e.into()))
-    }
 }
 
-/// The engine as the recognisers of all channels see it.
-pub(super) type Shared<'e> = SharedEngine<'e, Box<dyn Engine + Send>>;
-
 struct Channel<'e> {
-    index: u16,
     live: OwnedLiveRecognizer<Shared<'e>, Option<OwnedAdapter>>,
-    state: Option<PathBuf>,
-    /// Weight of the statistics and position in the stream when they were last written.
-    saved: (f32, u64),
-    samples: Vec<f32>,
+    printer: Printer<'e>,
+    state: Option<StateFile>,
+    /// Since the last heartbeat: the sum of the squares, and the samples.
+    squares: f64,
+    since: u64,
 }
 
 impl Channel<'_> {
     /// Writes the statistics if they changed, and if it is time or `now`.
-    fn save(&mut self, every: u64, now: bool) -> Result<(), CliError> {
-        let (Some(path), Some(adapter)) = (&self.state, self.live.adapt()) else {
-            return Ok(());
-        };
-        let at = self.live.position();
-        let changed = adapter.weight() != self.saved.0 || at < self.saved.1;
-        if changed && (now || at - self.saved.1 >= every) {
-            adapter.save_file(path).map_err(state_error(path))?;
-            self.saved = (adapter.weight(), at);
+    fn save(&mut self, now: bool) {
+        if let (Some(state), Some(adapter)) = (&mut self.state, self.live.adapt()) {
+            state.save(adapter, self.live.position(), now);
+        }
+    }
+
+    /// Takes samples between two heartbeats and prints what happened.
+    fn push(&mut self, samples: &[f32], out: &mut impl Write) -> Result<(), CliError> {
+        let (mut printed, at) = (Ok(()), self.live.position());
+        let printer = &mut self.printer;
+        let taken = self.live.push(samples, |event| {
+            if printed.is_ok() {
+                printed = printer.print(event, out);
+            }
+        });
+        printed?;
+        taken.map_err(|source| CliError::Live {
+            channel: self.printer.channel.to_string(),
+            at,
+            source,
+        })?;
+        let squares = samples.iter().map(|&v| f64::from(v) * f64::from(v));
+        self.squares += squares.sum::<f64>();
+        self.since += samples.len() as u64;
+        Ok(())
+    }
+
+    /// Takes samples, with a heartbeat after every `beat` samples of the stream; 0 for none.
+    fn hear(&mut self, samples: &[f32], beat: u64, out: &mut impl Write) -> Result<(), CliError> {
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let mut wanted = rest.len();
+            if beat > 0 {
+                let left = beat - self.live.position() % beat;
+                wanted = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
+            }
+            let (now, later) = rest.split_at(wanted);
+            rest = later;
+            self.push(now, out)?;
+            if beat > 0 && self.live.position().is_multiple_of(beat) {
+                self.beat(out)?;
+            }
         }
         Ok(())
+    }
+
+    fn beat(&mut self, out: &mut impl Write) -> Result<(), CliError> {
+        let mean = self.squares / self.since.max(1) as f64;
+        (self.squares, self.since) = (0.0, 0);
+        let (at, segmenter) = (self.live.position(), self.live.segmenter());
+        let line = Line::Heartbeat {
+            channel: self.printer.channel,
+            at,
+            at_s: at as f64 / f64::from(self.printer.sample_rate),
+            sample_rate: self.printer.sample_rate,
+            level_dbfs: ((10.0 * mean.log10()) as f32).max(FLOOR_DBFS),
+            floor_dbfs: segmenter.floor_dbfs(),
+            in_speech: segmenter.in_speech(),
+            utterances: self.printer.utterances,
+        };
+        print(&line, out)
     }
 }
 
@@ -200,8 +164,13 @@ impl Channel<'_> {
 pub(super) struct Session<'e> {
     channels: Vec<Channel<'e>>,
     rate: u32,
-    of: u16,
-    manifest: &'e Manifest,
+    /// Samples between heartbeats; 0 for none.
+    beat: u64,
+    fail_without_speech: bool,
+    warnings: Vec<AudioWarning>,
+    /// Which channels of how many.
+    #[cfg(any(feature = "listen", all(test, feature = "capture")))]
+    chosen: (Channels, u16),
 }
 
 impl<'e> Session<'e> {
@@ -212,164 +181,122 @@ impl<'e> Session<'e> {
         rate: u32,
         of: u16,
     ) -> Result<Self, CliError> {
-        let chosen = match args.channel {
-            Choice::All => 0..of,
-            Choice::One(k) if k < of => k..k + 1,
-            Choice::One(k) => return Err(CliError::Channel { k, of }),
-        };
-        let own = opened.manifest.cut();
-        let hangover_ms = args.hangover_ms.unwrap_or(own.segment.hangover_ms);
-        let cut = CutConfig {
-            segment: SegmentConfig {
-                hangover_ms,
-                tail_ms: own.segment.tail_ms.min(hangover_ms),
-                ..own.segment
-            },
-            max_utterance_ms: args.max_utterance_ms.unwrap_or(own.max_utterance_ms),
-        };
-        let config = LiveConfig {
-            cut,
-            update_ms: args.update_ms,
-        };
-        let several = chosen.len() > 1;
-        let channels = chosen.map(|index| {
-            let mut adapter = None;
-            if args.adapt {
-                adapter = Some(OwnedAdapter::owned(
-                    &opened.manifest.normaliser,
-                    AdaptConfig::default(),
-                )?);
-            }
-            let state = args.state.as_deref().map(|path| {
-                let mut name = path.as_os_str().to_owned();
-                if several {
-                    name.push(format!(".{index}"));
-                }
-                PathBuf::from(name)
-            });
-            if let (Some(path), Some(adapter)) = (&state, &mut adapter) {
-                match adapter.load_file(path) {
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                    other => other.map_err(state_error(path))?,
-                }
-            }
-            let weight = adapter.as_ref().map_or(0.0, OwnedAdapter::weight);
+        if let Channels::One(k) = args.channel
+            && k >= of
+        {
+            return Err(CliError::Channel { k, of });
+        }
+        let config = args.config(&opened.manifest)?;
+        let channels = (0..args.channel.signals(of)).map(|index| {
+            let signal = Signal::new(args.channel, index, of);
+            let (adapter, state) = if args.adapt {
+                let (adapter, state) = opened.adapter(args.state.as_deref(), signal, of, rate)?;
+                (Some(adapter), state)
+            } else {
+                (None, None)
+            };
             Ok(Channel {
-                index,
                 live: opened.live(rate, config, args.abstain, adapter)?,
+                printer: Printer {
+                    channel: Name(signal.channel),
+                    sample_rate: rate,
+                    manifest: &opened.manifest,
+                    utterances: 0,
+                    speech: 0,
+                },
                 state,
-                saved: (weight, 0),
-                samples: Vec::new(),
+                squares: 0.0,
+                since: 0,
             })
         });
+        let channels = channels.collect::<Result<_, CliError>>()?;
+        if let Some(difference) = opened.manifest.heard_otherwise(Some(&config.cut)) {
+            note(&difference);
+        }
+        let beat = args.heartbeat.unwrap_or(0.0) * f64::from(rate);
         Ok(Self {
-            channels: channels.collect::<Result<_, CliError>>()?,
+            channels,
             rate,
-            of,
-            manifest: &opened.manifest,
+            beat: beat as u64,
+            fail_without_speech: args.fail_without_speech,
+            warnings: Vec::new(),
+            #[cfg(any(feature = "listen", all(test, feature = "capture")))]
+            chosen: (args.channel, of),
         })
     }
 
     /// Takes interleaved samples of whole frames and prints what happened.
+    #[cfg(any(feature = "listen", all(test, feature = "capture")))]
     pub(super) fn push(
         &mut self,
-        samples: impl Iterator<Item = f32> + Clone,
+        samples: impl Iterator<Item = f32>,
         out: &mut impl Write,
     ) -> Result<(), CliError> {
-        for channel in &mut self.channels {
-            let own = samples.clone().skip(channel.index.into());
-            channel.samples.clear();
-            channel.samples.extend(own.step_by(self.of.into()));
-            let printer = Printer {
-                channel: channel.index,
-                manifest: self.manifest,
-            };
-            let (mut printed, at) = (Ok(()), channel.live.position());
-            let taken = channel.live.push(&channel.samples, |event| {
-                if printed.is_ok() {
-                    printed = printer.print(event, out);
-                }
-            });
-            printed?;
-            taken.map_err(|source| CliError::Live {
-                channel: channel.index,
-                at,
-                source,
-            })?;
-            channel.save(SAVE_EVERY_S * u64::from(self.rate), false)?;
-        }
-        Ok(())
+        let (samples, mut signals) = (Vec::from_iter(samples), Vec::new());
+        let (chosen, of) = self.chosen;
+        chosen.split(&samples, of, &mut signals);
+        self.push_signals(&signals, out)
     }
 
-    /// Ends the utterances that are going on.
-    pub(super) fn finish(&mut self, reason: &str, out: &mut impl Write) -> Result<(), CliError> {
+    /// Takes samples of every chosen channel and prints what happened. What was learnt until then is
+    /// saved, too, where that goes wrong.
+    pub(super) fn push_signals(
+        &mut self,
+        signals: &[Vec<f32>],
+        out: &mut impl Write,
+    ) -> Result<(), CliError> {
+        let mut each = self.channels.iter_mut().zip(signals);
+        let done = each.try_for_each(|(channel, samples)| channel.hear(samples, self.beat, out));
         for channel in &mut self.channels {
-            let printer = Printer {
-                channel: channel.index,
-                manifest: self.manifest,
-            };
-            let mut printed = Ok(());
+            channel.save(done.is_err());
+        }
+        done
+    }
+
+    /// What was odd about the input, to be said at the end.
+    pub(super) fn warned(&mut self, warnings: Vec<AudioWarning>) {
+        self.warnings = warnings;
+    }
+
+    /// Ends the utterances that are going on, and says how much was heard and why it ends.
+    pub(super) fn finish(&mut self, reason: &str, out: &mut impl Write) -> Result<(), CliError> {
+        let mut printed = Ok(());
+        for channel in &mut self.channels {
+            let printer = &mut channel.printer;
             channel.live.finish(|event| {
                 if printed.is_ok() {
                     printed = printer.print(event, out);
                 }
             });
-            printed?;
-            channel.save(0, true)?;
+            channel.save(true);
         }
+        printed?;
         let samples = self.channels.first().map_or(0, |c| c.live.position());
-        print(&Line::EndOfStream { samples, reason }, out)
-    }
-}
-
-/// Turns the events of a channel into lines.
-struct Printer<'a> {
-    channel: u16,
-    manifest: &'a Manifest,
-}
-
-impl Printer<'_> {
-    fn print(&self, event: Event<'_>, out: &mut impl Write) -> Result<(), CliError> {
-        let place = |span| Place {
-            channel: self.channel,
-            span,
-        };
-        let said = |outcome: Outcome<'_>| outcome.named(&self.manifest.labels);
-        let line = match event {
-            Event::Start { span } => Line::Start { place: place(span) },
-            Event::Update { span, outcome } => Line::Update {
-                place: place(span),
-                prediction: said(outcome),
-            },
-            Event::End { span, cut, outcome } => Line::Utterance {
-                place: place(span),
-                cut,
-                prediction: said(outcome),
-                bundle: &self.manifest.id,
-            },
-            Event::Discarded { span, reason } => Line::Discarded {
-                place: place(span),
-                reason,
-            },
-            Event::Failed { span, error } => Line::Failed {
-                place: place(span),
-                error: error.to_string(),
-            },
+        let seconds = |samples: u64| samples as f64 / f64::from(self.rate);
+        let speech = self.channels.iter().map(|c| c.printer.speech).sum();
+        let utterances = self.utterances();
+        let line = Line::EndOfStream {
+            samples,
+            duration_s: seconds(samples),
+            sample_rate: self.rate,
+            utterances,
+            speech_s: seconds(speech),
+            no_speech: utterances == 0,
+            reason,
+            warnings: &self.warnings,
         };
         print(&line, out)
     }
-}
 
-fn print(line: &Line<'_>, out: &mut impl Write) -> Result<(), CliError> {
-    serde_json::to_writer(&mut *out, line)?;
-    writeln!(out)?;
-    Ok(out.flush()?)
-}
+    fn utterances(&self) -> u64 {
+        self.channels.iter().map(|c| c.printer.utterances).sum()
+    }
 
-fn state_error(path: &Path) -> impl Fn(io::Error) -> CliError {
-    let file = path.display().to_string();
-    move |source| CliError::State {
-        file: file.clone(),
-        source,
+    /// An error where there was no speech and the caller wants one.
+    pub(super) fn verdict(&self) -> Result<(), CliError> {
+        if self.fail_without_speech && self.utterances() == 0 {
+            return Err(CliError::StreamWithoutSpeech);
+        }
+        Ok(())
     }
 }

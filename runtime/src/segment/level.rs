@@ -1,11 +1,11 @@
 //! Level of 10-ms frames above rumble and mains hum, and the noise floor under it.
 
+use crate::voice::sane;
+
 /// Corner of the two high-passes in front of the level, in Hz: rumble, mains hum and offset are no speech.
 const HIGH_PASS_HZ: f32 = 100.0;
 /// A state of the filter below this is nothing. It keeps the numbers normal: within a frame a state falls by a factor of 500.
 const TINY: f32 = 1e-18;
-/// Samples are limited to this: nothing overflows after them.
-const HUGE: f32 = 1e6;
 /// Power of digital silence: -100 dBFS.
 const SILENCE: f32 = 1e-10;
 /// Frames over which the levels of the floor are smoothed: 0.2 s.
@@ -38,7 +38,8 @@ pub(super) struct Level {
     floor: f32,
 }
 
-fn power_of(db: f32) -> f32 {
+/// The power ratio of `db`.
+pub(super) fn power_of(db: f32) -> f32 {
     libm::powf(10.0, db / 10.0)
 }
 
@@ -72,18 +73,13 @@ impl Level {
         (self.window, self.window_frames) = (0, 0);
     }
 
-    /// Takes samples of the frame at hand; `clean` becomes the samples without what is no number or out of all bounds.
-    pub fn take(&mut self, samples: &[f32], clean: &mut [f32]) {
+    /// Takes samples of the frame at hand.
+    pub fn take(&mut self, samples: &[f32]) {
         let pole = self.pole;
         let (mut input, [mut first, mut second]) = (self.input, self.outputs);
         let mut energy = self.energy;
-        for (out, &sample) in clean.iter_mut().zip(samples) {
-            let sample = if sample.is_finite() {
-                sample.clamp(-HUGE, HUGE)
-            } else {
-                0.0
-            };
-            *out = sample;
+        for &sample in samples {
+            let sample = sane(sample);
             let before = first;
             first = sample - input + pole * first;
             second = first - before + pole * second;
@@ -135,10 +131,5 @@ impl Level {
     /// The noise floor, a power: the lowest smoothed power of the last five seconds.
     pub fn floor(&self) -> f32 {
         self.floor
-    }
-
-    /// `above` dB over the floor, at least `least` dBFS; a power.
-    pub fn threshold(&self, above: f32, least: f32) -> f32 {
-        (self.floor * power_of(above)).max(power_of(least))
     }
 }

@@ -12,7 +12,7 @@ mod level;
 use ser_features::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 
 use crate::voice::{LOOK_AHEAD, START_UP, Voice, analysis::FEATURES};
-use level::Level;
+use level::{Level, power_of};
 
 /// Which algorithm cuts: tables and bundles record it. It changes whenever the same samples may be cut otherwise.
 pub const SEGMENTER_ID: &str = "voice-1";
@@ -25,19 +25,17 @@ const HISTORY: usize = 64;
 const LOOK_BACK: u32 = 30;
 /// On the way back to its start, so many frames may lie below the threshold: the closure of a stop.
 const START_GAP: u32 = 8;
-/// What lies this far below the loudest frame of an utterance, as a power ratio (-35 dB), is not of it: echo, breath, noise.
-const RANGE: f32 = 3.162_277_6e-4;
+/// What lies this far below the loudest frame of an utterance, as a power ratio (-28 dB), is not of it: echo, breath, noise. With
+/// that the same words are cut alike in silence and in noise.
+const RANGE: f32 = 1.584_893_2e-3;
 /// The loudest frame is forgotten at 3 dB a second.
 const PEAK_DECAY: f32 = 0.993_116;
 /// While nothing stands out, the detector looks at the noise once in so many frames.
-const NOISE_EVERY: u32 = 25;
+const NOISE_EVERY: u32 = 50;
 /// Longest time that a setting may ask for: it bounds the memory of the delay line.
 const MAX_MS: u32 = 10_000;
 /// Longest attack.
 const MAX_ATTACK_MS: u32 = 200;
-/// Samples that are cleaned at once: they lie on the stack.
-const BLOCK: usize = 64;
-
 /// When an utterance starts and ends. Times are in milliseconds and are rounded down to frames of 10 ms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(
@@ -290,6 +288,10 @@ enum Ear {
 #[derive(Debug, Clone)]
 pub struct Segmenter {
     config: SegmentConfig,
+    /// Power ratios of [`SegmentConfig::onset_db`], [`SegmentConfig::release_db`] and [`SegmentConfig::min_level_dbfs`].
+    onset: f32,
+    release: f32,
+    least: f32,
     frame_len: usize,
     level: Level,
     voice: Voice,
@@ -322,6 +324,9 @@ impl Segmenter {
         config.validate()?;
         Ok(Self {
             config,
+            onset: power_of(config.onset_db),
+            release: power_of(config.release_db),
+            least: power_of(config.min_level_dbfs),
             frame_len: frame_len(rate),
             level: Level::new(rate, config.initial_floor_dbfs),
             voice: Voice::new(rate, config.initial_floor_dbfs),
@@ -350,20 +355,16 @@ impl Segmenter {
     }
 
     /// Takes samples up to the end of the frame at hand. Returns how many were taken and, if they complete the frame, what it meant.
-    /// A sample that is not a finite number counts as 0.
+    /// A sample that is no number, or larger than a million, counts as 0.
     pub fn push(&mut self, samples: &[f32]) -> (usize, Option<Activity>) {
         let taken = samples.len().min(self.frame_len - self.filled);
         let is_heard = match self.ear {
             Ear::Listens { .. } => true,
             Ear::Rests { frames } => frames + START_UP >= NOISE_EVERY,
         };
-        let mut block = [0.0; BLOCK];
-        for part in samples[..taken].chunks(BLOCK) {
-            let clean = &mut block[..part.len()];
-            self.level.take(part, clean);
-            if is_heard {
-                self.voice.take(clean);
-            }
+        self.level.take(&samples[..taken]);
+        if is_heard {
+            self.voice.take(&samples[..taken]);
         }
         self.filled += taken;
         self.position += taken as u64;
@@ -420,12 +421,20 @@ impl Segmenter {
     pub fn finish(&mut self) -> Option<(u64, Verdict)> {
         // The frames that a probability looked ahead to are decided by the last one.
         let open = (LOOK_AHEAD as u32).saturating_sub(self.decided);
+        // An utterance may end among them; none starts.
+        let mut ended = None;
         for back in (0..open).rev() {
             if self.in_speech() && u64::from(back) < self.heard {
-                self.step(u64::from(back));
+                ended = match self.step(u64::from(back)) {
+                    Activity::End { at, verdict } => Some((at, verdict)),
+                    _ => ended,
+                };
             }
         }
         self.decided = LOOK_AHEAD as u32;
+        if ended.is_some() {
+            return ended;
+        }
         let Phase::Speech(utterance) = self.phase else {
             self.phase = Phase::Silence { active: 0 };
             return None;
@@ -482,16 +491,15 @@ impl Segmenter {
 
     /// Probability of a voice; the detector is woken, or sent to rest.
     fn listen(&mut self, power: f32) -> f32 {
-        let stands_out = |db: f32| power >= self.level.threshold(db, self.config.min_level_dbfs);
         match self.ear {
             Ear::Rests { frames } => {
-                if stands_out(self.config.onset_db) {
+                if power >= self.threshold(self.onset) {
                     self.voice.restart();
                     self.ear = Ear::Listens { quiet: 0 };
                     return 0.0;
                 }
                 let mut frames = frames + 1;
-                if power < self.level.threshold(-200.0, self.config.min_level_dbfs) {
+                if power < self.least {
                     // There is no noise to look at.
                     frames = 0;
                 } else if frames >= NOISE_EVERY {
@@ -511,7 +519,7 @@ impl Segmenter {
                     Some(features) => self.voice.probability(features),
                     None => 0.0,
                 };
-                let quiet = if stands_out(self.config.release_db) {
+                let quiet = if power >= self.threshold(self.release) {
                     0
                 } else {
                     quiet + 1
@@ -528,6 +536,11 @@ impl Segmenter {
         }
     }
 
+    /// The least power of a frame that stands out of the floor by `ratio`.
+    fn threshold(&self, ratio: f32) -> f32 {
+        (self.level.floor() * ratio).max(self.least)
+    }
+
     /// Power of the frame that was heard `back` frames ago.
     fn power(&self, back: u64) -> f32 {
         self.history[((self.heard - 1 - back) % HISTORY as u64) as usize]
@@ -541,7 +554,7 @@ impl Segmenter {
         let power = self.power(back);
         match self.phase {
             Phase::Silence { active } => {
-                let threshold = self.level.threshold(config.onset_db, config.min_level_dbfs);
+                let threshold = self.threshold(self.onset);
                 let is_active = power >= threshold && self.probability >= config.voice_onset;
                 let active = if is_active {
                     active + 1
@@ -568,10 +581,7 @@ impl Segmenter {
                 }
             }
             Phase::Speech(mut utterance) => {
-                let threshold = self
-                    .level
-                    .threshold(config.release_db, config.min_level_dbfs)
-                    .max(utterance.peak * RANGE);
+                let threshold = self.threshold(self.release).max(utterance.peak * RANGE);
                 utterance.peak *= PEAK_DECAY;
                 if power >= threshold && self.probability >= config.voice_release {
                     utterance.active = utterance.active.saturating_add(1);

@@ -314,3 +314,24 @@ fn settings_are_checked() {
         Err(SegmentError::SampleRate { rate: 7_999 })
     ));
 }
+
+#[test]
+fn the_stream_may_end_at_any_time_behind_an_utterance() {
+    for pause in 0..80 {
+        let seconds = 2.2 + pause as f32 * 0.01;
+        let samples = stream(16_000, seconds, -70.0, -25.0, (1.0, 2.2));
+        let mut segmenter = Segmenter::new(16_000, level_alone()).unwrap();
+        let seen = run(&mut segmenter, &samples, 160);
+        let mut found = utterances(&seen);
+        let start = seen.iter().find_map(|a| match *a {
+            Activity::Start { at } => Some(at),
+            _ => None,
+        });
+        found.extend(segmenter.finish().map(|(at, v)| (start.unwrap(), at, v)));
+        assert_eq!(found.len(), 1, "{pause}0 ms: {found:?}");
+        let end = found[0].1 as f32 / 16_000.0;
+        assert!((end - seconds.min(2.26)).abs() < 0.04, "{pause}0 ms: {end}");
+        assert_eq!(found[0].2, Verdict::Speech);
+        assert_eq!(segmenter.finish(), None, "once is enough");
+    }
+}

@@ -131,8 +131,7 @@ impl Analysis {
         let mut at = (self.next + MOST - self.len) % MOST;
         for (i, v) in data[..self.len].iter_mut().enumerate() {
             let w = self.window[i.min(self.len - 1 - i)];
-            // Nothing that a sample may be makes a power overflow.
-            *v = self.ring[at].clamp(-1e6, 1e6) * w;
+            *v = self.ring[at] * w;
             at = (at + 1) % MOST;
         }
         let mut power = [0.0; MOST / 2 + 1];

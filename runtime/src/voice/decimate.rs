@@ -4,6 +4,8 @@ use core::f32::consts::{PI, TAU};
 
 use ser_features::MAX_SAMPLE_RATE;
 
+use super::sane;
+
 /// The decimated rate is at least this, in Hz.
 const LOWEST: u32 = 8_000;
 /// Coefficients of the filter for each factor of decimation: flat to 3.3 kHz of 4, 50 dB down from 4.7 kHz on.
@@ -66,12 +68,12 @@ impl Decimator {
     /// Calls `give` with each sample that comes out.
     pub fn take(&mut self, samples: &[f32], mut give: impl FnMut(f32)) {
         if self.factor == 1 {
-            samples.iter().for_each(|&v| give(v));
+            samples.iter().for_each(|&v| give(sane(v)));
             return;
         }
         let len = self.len();
         for &v in samples {
-            self.ring[self.next] = v;
+            self.ring[self.next] = sane(v);
             self.next = if self.next + 1 == len {
                 0
             } else {

@@ -23,6 +23,14 @@ pub const LOOK_AHEAD: usize = 8;
 /// Frames after a start before there is a probability: the window of 32 ms fills.
 pub const START_UP: u32 = 4;
 
+/// Samples beyond this are none: nothing overflows after them.
+const HUGE: f32 = 1e6;
+
+/// The sample, or 0 where it is no number or beyond all bounds.
+pub(crate) fn sane(sample: f32) -> f32 {
+    if sample.abs() <= HUGE { sample } else { 0.0 }
+}
+
 /// Tells voices from other sounds, frame by frame.
 #[derive(Debug, Clone)]
 pub struct Voice {
@@ -61,7 +69,7 @@ impl Voice {
         self.frames = 0;
     }
 
-    /// Takes samples of the frame at hand.
+    /// Takes samples of the frame at hand; those that are not [`sane`] count as 0.
     pub(crate) fn take(&mut self, samples: &[f32]) {
         let analysis = &mut self.analysis;
         self.decimator.take(samples, |v| analysis.take(v));

@@ -6,20 +6,21 @@ use core::f32::consts::TAU;
 
 /// Longest transform, in real samples.
 pub(super) const MOST: usize = 512;
+const HALF: usize = MOST / 2;
 const QUARTER: usize = MOST / 4;
 
 #[derive(Debug, Clone)]
 pub(super) struct Fft {
     /// Real samples: 256 or 512.
     size: usize,
-    /// cos(2πk/512) over a quarter of the circle.
-    cosines: [f32; QUARTER + 1],
+    /// cos(2πk/512) over half of the circle.
+    cosines: [f32; HALF + 1],
 }
 
 impl Fft {
     pub fn new(size: usize) -> Self {
         debug_assert!(size.is_power_of_two() && (8..=MOST).contains(&size));
-        let mut cosines = [0.0; QUARTER + 1];
+        let mut cosines = [0.0; HALF + 1];
         for (k, c) in cosines.iter_mut().enumerate() {
             *c = libm::cosf(TAU * k as f32 / MOST as f32);
         }
@@ -33,11 +34,7 @@ impl Fft {
 
     /// exp(-2πi·k/512) for k up to half of the circle.
     fn turn(&self, k: usize) -> (f32, f32) {
-        if k <= QUARTER {
-            (self.cosines[k], -self.cosines[QUARTER - k])
-        } else {
-            (-self.cosines[2 * QUARTER - k], -self.cosines[k - QUARTER])
-        }
+        (self.cosines[k], -self.cosines[k.abs_diff(QUARTER)])
     }
 
     /// Calls `put` with each bin, 0 to size/2, of the transform of the `size` real samples in `data`, which are overwritten.
@@ -77,7 +74,14 @@ impl Fft {
                 data.swap(2 * i + 1, 2 * j + 1);
             }
         }
-        let mut half = 1;
+        // The first two passes need no products.
+        for [ar, ai, br, bi, cr, ci, dr, di] in data.as_chunks_mut::<8>().0 {
+            let (sr, si, tr, ti) = (*ar + *br, *ai + *bi, *ar - *br, *ai - *bi);
+            let (ur, ui, vr, vi) = (*cr + *dr, *ci + *di, *cr - *dr, *ci - *di);
+            (*ar, *ai, *cr, *ci) = (sr + ur, si + ui, sr - ur, si - ui);
+            (*br, *bi, *dr, *di) = (tr + vi, ti - vr, tr - vi, ti + vr);
+        }
+        let mut half = 4;
         while half < n {
             let step = MOST / (2 * half);
             for block in data.chunks_exact_mut(4 * half) {

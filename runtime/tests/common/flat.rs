@@ -2,6 +2,7 @@
 
 use ser_runtime::engine::static_model::{Activation, Dense, FlatModel};
 use ser_runtime::normalise::{Normaliser, NormaliserKind};
+use ser_runtime::prediction::Decision;
 
 use super::Random;
 
@@ -57,6 +58,11 @@ pub fn flat_model(widths: &[usize], every: usize, seed: u64) -> FlatModel {
         labels: (0..*widths.last().unwrap_or(&0))
             .map(|i| format!("label {i}"))
             .collect(),
-        temperature: 1.3,
+        decision: Decision {
+            temperature: 1.3,
+            abstain_below: 0.4,
+        },
+        sample_rate: Some(16_000),
+        cut: Some(("cutter-1".to_owned(), 0x0123_4567)),
     }
 }

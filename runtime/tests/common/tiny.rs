@@ -8,6 +8,7 @@ use ser_runtime::bundle::{
     self, Calibration, ClassifierInfo, EncoderInfo, FORMAT_VERSION, FeatureSetInfo, Manifest,
     Producer,
 };
+use ser_runtime::hearing::Hearing;
 use ser_runtime::normalise::{Normaliser, NormaliserKind};
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{
@@ -15,7 +16,7 @@ use tract_onnx::pb::{
     TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto, tensor_proto, type_proto,
 };
 
-use super::Random;
+use super::{Random, by_level};
 
 pub const LABELS: [&str; 3] = ["angry", "calm", "sad"];
 const SLOPE: f32 = 0.01;
@@ -146,6 +147,13 @@ impl Tiny {
             labels: LABELS.map(str::to_owned).to_vec(),
             normaliser: self.normaliser.clone(),
             sample_rates: vec![16_000],
+            hearing: Some(
+                Hearing {
+                    sample_rate: Some(16_000),
+                    cut: Some(by_level()),
+                }
+                .into(),
+            ),
             audio: "features are taken at the recording's own rate".to_owned(),
             encoder: EncoderInfo {
                 file: "encoder.onnx".to_owned(),
@@ -169,6 +177,7 @@ impl Tiny {
                 fitted_on: "nothing".to_owned(),
                 ece_before: Some(0.1),
                 ece_after: None,
+                abstain: None,
             },
             training: serde_json::json!({"seed": 1}),
             data: serde_json::json!({"rows": 0}),

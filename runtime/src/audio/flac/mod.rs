@@ -127,18 +127,31 @@ impl FlacReader {
             self.ended = true;
             self.finish(warnings)?;
         }
-        if self.silence > 0 {
-            let now = self.silence.min(FRAMES_AT_ONCE as u64);
-            values.resize(now as usize * self.info.channels, 0.0);
-            self.silence -= now;
-            self.read += now;
+        let left = self
+            .info
+            .total
+            .map_or(u64::MAX, |total| total.saturating_sub(self.read));
+        let silence = self.silence.min(left).min(FRAMES_AT_ONCE as u64);
+        if silence > 0 {
+            values.resize(silence as usize * self.info.channels, 0.0);
+            self.silence -= silence;
+            self.read += silence;
             return Ok(true);
         }
         if !self.ready {
             return Ok(false);
         }
         self.ready = false;
-        let frames = self.planes.first().map_or(0, Vec::len);
+        let coded = self.planes.first().map_or(0, Vec::len);
+        let frames = usize::try_from(left).map_or(coded, |left| coded.min(left));
+        if frames < coded {
+            self.ended = true;
+            let declared = self.read + frames as u64;
+            warnings.add(AudioWarning::MoreThanDeclared { declared })?;
+        }
+        if frames == 0 {
+            return Ok(false);
+        }
         self.read += frames as u64;
         let width = self.info.bits.div_ceil(8) as usize;
         self.bytes.clear();
@@ -234,9 +247,6 @@ impl FlacReader {
         match self.info.total {
             Some(declared) if found < declared => {
                 warnings.add(AudioWarning::Truncated { declared, found })
-            }
-            Some(declared) if found > declared => {
-                warnings.add(AudioWarning::MoreThanDeclared { declared, found })
             }
             _ => {
                 let sum = std::mem::replace(&mut self.md5, Md5::new()).finish();

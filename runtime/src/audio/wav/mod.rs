@@ -41,13 +41,11 @@ pub(super) struct WavReader {
     riff_bytes: u64,
     /// Where the RIFF header starts, behind tags.
     start: u64,
-    /// Bytes that the data chunk at hand declares; `None`: until the end.
+    /// Bytes that the data chunk declares; `None`: until the end.
     declared_bytes: Option<u64>,
     left: Option<u64>,
     /// The size was a placeholder by which programs say that they stream.
     streamed: bool,
-    /// Frames before the data chunk at hand.
-    before: u64,
     read: u64,
     ended: bool,
 }
@@ -76,7 +74,10 @@ impl WavReader {
                 b"fmt " => {
                     let wanted = FORMAT_BYTES.min(size as usize);
                     let body = source.peek(wanted)?;
-                    let body = body[..body.len().min(wanted)].to_vec();
+                    let body = body.get(..wanted).map(<[u8]>::to_vec);
+                    let body = body.ok_or_else(|| AudioError::TruncatedHeader {
+                        file: source.file.clone(),
+                    })?;
                     let parsed = parse(source, &body, layout.big_endian)?;
                     if format.replace(parsed).is_some() {
                         warnings.add(AudioWarning::SecondFormat)?;
@@ -111,7 +112,6 @@ impl WavReader {
                         declared_bytes: None,
                         left: None,
                         streamed: false,
-                        before: 0,
                         read: 0,
                         ended: false,
                     };
@@ -133,7 +133,7 @@ impl WavReader {
             .map(|bytes| bytes / self.format.frame_bytes() as u64)
     }
 
-    /// Begins a data chunk that says that it has `size` bytes.
+    /// Begins the data chunk, which says that it has `size` bytes.
     fn enter(&mut self, source: &mut Source<'_>, size: u64) -> Result<(), AudioError> {
         let unset = match size {
             // Nothing, or a recorder that never came back: chunks or audio follow.
@@ -146,7 +146,6 @@ impl WavReader {
         self.streamed = size >= STREAMED_BYTES && !self.layout.long || size == u64::MAX;
         self.declared_bytes = (!unset).then_some(size);
         self.left = self.declared_bytes;
-        self.before = self.read;
         Ok(())
     }
 
@@ -157,31 +156,32 @@ impl WavReader {
         warnings: &mut Warnings,
         values: &mut Vec<f32>,
     ) -> Result<bool, AudioError> {
-        while !self.ended {
-            let big_endian = self.layout.big_endian;
-            let frames = read_frames(source, self.format, big_endian, &mut self.left, values)?;
-            match frames {
-                Frames::Some => {
-                    self.read += (values.len() / usize::from(self.format.channels)) as u64;
-                    return Ok(true);
-                }
-                Frames::End(rest) => self.leave(source, warnings, rest)?,
+        if self.ended {
+            return Ok(false);
+        }
+        let big_endian = self.layout.big_endian;
+        match read_frames(source, self.format, big_endian, &mut self.left, values)? {
+            Frames::Some => {
+                self.read += (values.len() / usize::from(self.format.channels)) as u64;
+                Ok(true)
+            }
+            Frames::End(rest) => {
+                self.ended = true;
+                self.leave(source, warnings, rest)?;
+                Ok(false)
             }
         }
-        Ok(false)
     }
 
-    /// Ends a data chunk that had `rest` bytes after its last whole frame: looks at what follows, and
-    /// goes on if that is another one.
+    /// Ends the data chunk, which had `rest` bytes after its last whole frame: looks at what follows.
     fn leave(
-        &mut self,
+        &self,
         source: &mut Source<'_>,
         warnings: &mut Warnings,
         rest: usize,
     ) -> Result<(), AudioError> {
         let frame = self.format.frame_bytes();
-        let found = self.read - self.before;
-        self.ended = true;
+        let found = self.read;
         match (self.declared_bytes, self.left) {
             (Some(bytes), Some(0)) => {
                 if rest > 0 {
@@ -211,42 +211,45 @@ impl WavReader {
         }
     }
 
-    /// What lies behind a data chunk of `bytes` bytes.
+    /// What lies behind the data chunk, which declared `bytes_declared`.
     fn behind(
-        &mut self,
+        &self,
         source: &mut Source<'_>,
         warnings: &mut Warnings,
-        bytes: u64,
+        bytes_declared: u64,
     ) -> Result<(), AudioError> {
-        padding(source, b"data", bytes, warnings)?;
+        padding(source, b"data", bytes_declared, warnings)?;
         loop {
             let next = source.peek(8)?;
             if next.is_empty() {
                 break;
             }
-            if !is_chunk(next) {
-                let tag = tags::behind(source)?;
-                let rest = source.drain()?;
-                // Zeros fill up blocks; anything longer than a tag may be audio.
-                return warnings.add(match tag {
-                    Some(what) => AudioWarning::After { what, bytes: rest },
-                    None => AudioWarning::LengthTooShort {
-                        declared: bytes / self.format.frame_bytes() as u64,
-                        bytes: rest,
-                    },
-                });
+            let (known, named) = (is_chunk(next), next.len() >= 8 && is_name(&next[..4]));
+            let tag = if known { None } else { tags::behind(source)? };
+            let begin = source.position();
+            if let Some(what) = tag {
+                let bytes = source.drain()?;
+                return warnings.add(AudioWarning::After { what, bytes });
+            }
+            let too_short = |bytes| AudioWarning::LengthTooShort {
+                declared: bytes_declared / self.format.frame_bytes() as u64,
+                bytes,
+            };
+            if !named {
+                let bytes = source.drain()?;
+                return warnings.add(too_short(bytes));
             }
             let [a, b, c, d, size @ ..] = source.header::<8>()?;
             let size = self.layout.number(size);
-            if &[a, b, c, d] == b"data" {
-                if size == 0 {
-                    continue;
-                }
-                warnings.add(AudioWarning::SecondData { after: self.read })?;
-                self.ended = false;
-                return self.enter(source, u64::from(size));
+            if &[a, b, c, d] == b"data" && size > 0 {
+                let bytes = u64::from(size);
+                warnings.add(AudioWarning::SecondData { bytes })?;
             }
-            source.skip(u64::from(size))?;
+            let skipped = source.skip(u64::from(size))?;
+            // A chunk of unknown name that does not fit into the file is none, but perhaps audio.
+            if !known && skipped < u64::from(size) {
+                return warnings.add(too_short(source.position() - begin));
+            }
             padding(source, &[a, b, c, d], u64::from(size), warnings)?;
         }
         let found = source.position() - self.start;
@@ -274,6 +277,11 @@ fn is_chunk(head: &[u8]) -> bool {
     head.len() >= 8 && CHUNKS.iter().any(|id| head.starts_with(*id))
 }
 
+/// Whether `id` may be the name of a chunk.
+fn is_name(id: &[u8]) -> bool {
+    id.iter().all(|byte| (0x20..0x7f).contains(byte))
+}
+
 /// The name and size of the next chunk before the audio; bytes before it that belong to none are
 /// skipped.
 fn next_chunk(
@@ -282,8 +290,7 @@ fn next_chunk(
     warnings: &mut Warnings,
 ) -> Result<([u8; 4], u32), AudioError> {
     let head = source.peek(8)?;
-    let named = |id: &[u8]| id.iter().all(|byte| (0x20..0x7f).contains(byte));
-    if head.len() >= 8 && !named(&head[..4]) {
+    if head.len() >= 8 && !is_name(&head[..4]) {
         let head = source.peek(SEARCHED_BYTES)?;
         let found = (1..head.len().min(SEARCHED_BYTES)).find(|&at| is_chunk(&head[at..]));
         if let Some(bytes) = found {

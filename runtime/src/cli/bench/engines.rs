@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Origin, Times};
-use crate::bundle::{Bundle, Manifest};
+use crate::bundle::{self, Bundle, Manifest};
 use crate::cli::CliError;
 use crate::engine::static_model::{F32_FILE, INT8_FILE};
 use crate::engine::{Engine, EngineError};
@@ -19,7 +19,7 @@ use crate::model::{EngineKind, Model};
 /// is many calls in a row, as many live streams make them.
 #[derive(Args)]
 pub(crate) struct EnginesBench {
-    /// Folder of the bundle.
+    /// Folder of the bundle, or a folder that holds it as `bundle`.
     #[arg(short, long, value_name = "BUNDLE")]
     model: PathBuf,
     /// How many turns each engine gets.
@@ -121,7 +121,7 @@ impl Runner {
 
 impl EnginesBench {
     pub(super) fn run(&self, out: &mut impl Write) -> Result<(), CliError> {
-        let bundle = Bundle::open(&self.model)?;
+        let bundle = Bundle::open(bundle::find(&self.model))?;
         let rows = rows(&bundle.manifest);
         let (mut runners, mut left_out) = (Vec::new(), Vec::new());
         for kind in EngineKind::ALL {

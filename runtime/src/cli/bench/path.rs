@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::streams::Content;
 use super::{Origin, Times};
-use crate::cli::live::Opened;
+use crate::cli::opened::Opened;
 use crate::cli::{CliError, InputArgs, ModelArgs};
 use crate::live::{Event, LiveConfig};
 
@@ -87,7 +87,7 @@ impl PathBench {
             .unwrap_or(0);
         let failed = |e: crate::recognizer::RecognizerError| CliError::Model(e.into());
 
-        let mut recognizer = opened.recognizer(rate, longest)?;
+        let mut recognizer = opened.recognizer(rate, longest, None)?;
         let mut live = opened.live(rate, LiveConfig::default(), Some(0.0), ())?;
         let (mut whole, mut streamed) = (Vec::new(), Vec::new());
         let (mut predictions, mut utterances) = (0, 0);

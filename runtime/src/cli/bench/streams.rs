@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Origin, Times};
 use crate::adapt::{AdaptConfig, OwnedAdapter};
 use crate::audio::Pcm;
-use crate::cli::live::{Opened, Shared};
+use crate::cli::opened::{Opened, Shared};
 use crate::cli::{CliError, InputArgs, ModelArgs};
 use crate::live::{Event, LiveConfig, OwnedLiveRecognizer};
 use crate::resample::resample;
