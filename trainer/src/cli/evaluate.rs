@@ -3,9 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use super::corpus::warn;
 use super::fit::{ConfigOptions, announce, say_doubts};
 use super::tables::TableOptions;
 use crate::Error;
+use crate::data::checks::Described;
 use crate::device::{self, DeviceChoice};
 use crate::evaluate::{EvaluateOptions, FoldChoice, Scores, Summary, evaluate};
 use crate::export::calibrate::ECE_BINS;
@@ -56,6 +58,7 @@ pub fn run(args: Args) -> Result<(), Error> {
     });
     let also = also.collect::<Result<Vec<_>, Error>>()?;
     say_doubts(&table);
+    warn(&Described::table_findings(&table, &config.labels));
     announce(&device);
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let scores = evaluate(

@@ -8,6 +8,7 @@ use crate::Error;
 use serde_json::json;
 
 use crate::config::{BudgetConfig, Config, DEFAULT_TOML, parse_size};
+use crate::data::checks::Described;
 use crate::device::{self, DeviceChoice};
 use crate::evaluate::Scores;
 use crate::export;
@@ -109,6 +110,7 @@ pub fn run(args: Args) -> Result<(), Error> {
         eprintln!("{TABLES_ONLY}");
     }
     say_doubts(&table);
+    super::corpus::warn(&Described::table_findings(&table, &config.labels));
     announce(&device);
     let choice = if config.budget.is_none() {
         None

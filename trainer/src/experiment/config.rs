@@ -362,13 +362,13 @@ impl Experiment {
     /// [`ExperimentError`]: no such file or name, bad TOML, unknown keys, values that do not fit.
     pub fn read(name: &str) -> Result<Self, ExperimentError> {
         let path = Path::new(name);
-        match std::fs::read_to_string(path) {
+        match crate::config::read_text(path) {
             Ok(text) => {
                 let mut new = Self::from_toml(&text, name)?;
                 new.data.below(path.parent().unwrap_or(Path::new("")));
                 Ok(new)
             }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(TextError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 let known = || READY_MADE.map(|(n, _)| n).join(", ");
                 match READY_MADE.iter().find(|(n, _)| *n == name) {
                     Some((_, text)) => Self::from_toml(text, name),
@@ -378,7 +378,7 @@ impl Experiment {
                     }),
                 }
             }
-            Err(e) => Err(super::io(path, "read")(e)),
+            Err(e) => Err(e.into()),
         }
     }
 

@@ -54,6 +54,9 @@ pub enum ExperimentError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The description is no text or cannot be read.
+    #[error(transparent)]
+    Text(#[from] crate::data::text::TextError),
     /// The description is not valid.
     #[error("{origin}: {problem}")]
     Invalid {

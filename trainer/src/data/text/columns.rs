@@ -261,26 +261,20 @@ impl Columns {
             };
             let mut hits = ranked.iter().filter(|(rank, _)| *rank == best);
             if let (Some((_, a)), Some((_, b))) = (hits.next(), hits.next()) {
-                let field = meaning.name();
+                let (field, a, b) = (meaning.name(), &header[*a], &header[*b]);
+                if a == b {
+                    return Err(format!(
+                        "column \"{a}\" stands in the header twice: rename one"
+                    ));
+                }
                 return Err(format!(
-                    "columns \"{}\" and \"{}\" both look like the {field}; say which it is with --column {field}={}",
-                    header[*a],
-                    header[*b],
-                    quoted(&header[*a])
+                    "columns \"{a}\" and \"{b}\" both look like the {field}; say which it is with --column {field}={}",
+                    quoted(a)
                 ));
             }
             if let Some((_, i)) = ranked.iter().find(|(rank, _)| *rank == best) {
                 taken[*i] = true;
                 columns.insert(meaning, *i, header)?;
-            }
-        }
-        for (i, name) in header.iter().enumerate() {
-            if header[..i].contains(name)
-                && (taken[i] || header.iter().zip(&taken).any(|(h, t)| *t && h == name))
-            {
-                return Err(format!(
-                    "column \"{name}\" stands in the header twice: rename one"
-                ));
             }
         }
         let is_index = |i: usize, name: &str| {
@@ -345,6 +339,11 @@ impl Columns {
 /// The column of this name, exactly or else up to case, blanks and marks.
 fn position(header: &[String], name: &str) -> Result<usize, String> {
     if let Some(i) = header.iter().position(|h| h == name) {
+        if header[i + 1..].iter().any(|h| h == name) {
+            return Err(format!(
+                "column \"{name}\" stands in the header twice: rename one"
+            ));
+        }
         return Ok(i);
     }
     let wanted = key(name, false);

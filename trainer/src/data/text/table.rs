@@ -288,6 +288,19 @@ impl<R: Read> TextTable<R> {
         list(&self.header)
     }
 
+    /// Index of the column of exactly this name.
+    ///
+    /// # Errors
+    /// [`TextError::Columns`]: there is none.
+    pub fn column(&self, name: &str) -> Result<usize, TextError> {
+        self.header.iter().position(|h| h == name).ok_or_else(|| {
+            self.error(format!(
+                "column \"{name}\" is missing; the header has: {}",
+                self.header_list()
+            ))
+        })
+    }
+
     /// The byte between columns.
     #[must_use]
     pub fn delimiter(&self) -> u8 {
