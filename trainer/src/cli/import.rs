@@ -6,6 +6,7 @@ use regex_lite::Regex;
 
 use super::corpus::{parse_pair, warn};
 use super::tables::{TableOptions, lines};
+use crate::data::checks::Described;
 use crate::table::{ColumnMap, FeatureTable, ImportOptions, Join, MetaField, ReadOptions, import};
 
 /// Arguments of `ser-train import`.

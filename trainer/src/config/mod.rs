@@ -9,7 +9,7 @@ pub(crate) mod range;
 mod set;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ser_runtime::normalise::NormaliserKind;
 use serde::{Deserialize, Serialize};
