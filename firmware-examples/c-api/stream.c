@@ -1,4 +1,11 @@
-/* stream MODEL.ser VOICE.wav: feeds a 16-bit mono WAV file to the recogniser, 10 ms at a time, and prints label and probabilities. */
+/* stream MODEL.ser RATE [STATE]: 16-bit mono PCM on standard input, of any length, to a line per
+ * utterance on standard output:
+ *
+ *     START END LABEL            in seconds; "- REASON" where there is no label
+ *       LABEL PROBABILITY BITS   one a label
+ *       flag WORDS               what else should be known
+ *
+ * STATE is a file that adaptation goes on from, and is written to at the end. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,73 +30,94 @@ static unsigned char *read_file(const char *name, size_t *size) {
     return bytes;
 }
 
-static unsigned number(const unsigned char *p, int bytes) {
-    unsigned value = 0;
-    while (bytes--) value = value << 8 | p[bytes];
-    return value;
+/* Writes beside the file and renames: a full disk costs the new state, not the old one. */
+static int write_file(const char *name, const void *bytes, size_t size) {
+    char part[4096];
+    if (snprintf(part, sizeof part, "%s.part", name) >= (int)sizeof part) return -1;
+    FILE *file = fopen(part, "wb");
+    if (!file) return -1;
+    int good = fwrite(bytes, 1, size, file) == size;
+    good = !fclose(file) && good;
+    return good && !rename(part, name) ? 0 : -1;
 }
 
-static int fail(const char *what, int code) {
-    fprintf(stderr, "%s: error %d\n", what, code);
+static void on_event(void *user, const ser_event *event) {
+    const ser_recognizer *recognizer = user;
+    unsigned rate_ms_start = (unsigned)(event->start_s * 1000.0 + 1e-6);
+    unsigned rate_ms_end = (unsigned)(event->end_s * 1000.0 + 1e-6);
+    if (event->kind == SER_EVENT_START || event->kind == SER_EVENT_UPDATE) return;
+    printf("%u.%03u %u.%03u ", rate_ms_start / 1000, rate_ms_start % 1000, rate_ms_end / 1000,
+           rate_ms_end % 1000);
+    if (event->kind == SER_EVENT_FAILED) printf("failed\n");
+    else if (event->label >= 0) printf("%s\n", event->label_text);
+    else printf("- %s\n", event->reason_text);
+    for (size_t i = 0; i < event->probability_count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &event->probabilities[i], sizeof bits);
+        printf("  %-10s %.6f %08x\n", ser_recognizer_label(recognizer, i),
+               event->probabilities[i], (unsigned)bits);
+    }
+    if (event->flags & SER_FLAG_CLIPPED) printf("  flag clipped\n");
+    if (event->flags & SER_FLAG_NARROW_BAND) printf("  flag narrow band\n");
+    fflush(stdout);
+}
+
+static int fail(const char *what, const char *why) {
+    fprintf(stderr, "stream: %s: %s\n", what, why);
     return 1;
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) {
-        fprintf(stderr, "usage: stream MODEL.ser VOICE.wav\n");
+    if (argc < 3 || argc > 4) {
+        fprintf(stderr, "usage: stream MODEL.ser RATE [STATE] < 16-bit-mono.raw\n");
         return 2;
     }
-    size_t model_bytes, wav_bytes;
+    size_t model_bytes = 0;
     unsigned char *model = read_file(argv[1], &model_bytes);
-    unsigned char *wav = read_file(argv[2], &wav_bytes);
-    if (!model) return fail(argv[1], -1);
-    if (!wav || wav_bytes < 12 || memcmp(wav, "RIFF", 4) || memcmp(wav + 8, "WAVE", 4)) return fail(argv[2], -1);
+    if (!model) return fail(argv[1], "cannot be read");
 
-    unsigned rate = 0;
-    const unsigned char *data = NULL;
-    size_t data_bytes = 0;
-    for (size_t at = 12; at + 8 <= wav_bytes;) {
-        size_t length = number(wav + at + 4, 4);
-        const unsigned char *body = wav + at + 8;
-        if (length > wav_bytes - at - 8) length = wav_bytes - at - 8;
-        if (!memcmp(wav + at, "fmt ", 4) && length >= 16) {
-            /* PCM, one channel, 16 bits */
-            if (number(body, 2) != 1 || number(body + 2, 2) != 1 || number(body + 14, 2) != 16) return fail(argv[2], -1);
-            rate = number(body + 4, 4);
-        } else if (!memcmp(wav + at, "data", 4)) {
-            data = body;
-            data_bytes = length;
-        }
-        at += 8 + length + length % 2;
-    }
-    if (!rate || !data) return fail(argv[2], -1);
-
+    ser_options options;
+    ser_options_init(&options);
     ser_recognizer *recognizer;
-    int code = ser_recognizer_new(model, model_bytes, rate, 30.0, &recognizer);
-    if (code) return fail("ser_recognizer_new", code);
+    uint32_t rate = (uint32_t)strtoul(argv[2], NULL, 10);
+    if (ser_recognizer_new(model, model_bytes, rate, &options, &recognizer))
+        return fail(argv[1], ser_last_error());
     free(model); /* it was copied */
-    size_t left = data_bytes / 2;
-    while (left > 0 && code == SER_OK) {
-        int16_t chunk[160];
-        size_t count = left < 160 ? left : 160;
-        for (size_t i = 0; i < count; i++, data += 2) chunk[i] = (int16_t)number(data, 2);
-        code = ser_recognizer_push_i16(recognizer, chunk, count);
-        left -= count;
-    }
-    if (code == SER_FULL) fprintf(stderr, "only the first 30 s count\n");
-    else if (code) return fail("ser_recognizer_push_i16", code);
+    if (!ser_recognizer_cut_as_trained(recognizer))
+        fprintf(stderr, "stream: the model's training recordings were cut otherwise, or it does not say\n");
 
-    size_t label;
-    if ((code = ser_recognizer_finish(recognizer, &label))) return fail("ser_recognizer_finish", code);
-    printf("label %s\n", ser_recognizer_label(recognizer, label));
-    for (size_t i = 0; i < ser_recognizer_labels(recognizer); i++) {
-        float p;
-        uint32_t bits;
-        if ((code = ser_recognizer_probability(recognizer, i, &p))) return fail("ser_recognizer_probability", code);
-        memcpy(&bits, &p, sizeof bits);
-        printf("  %-10s %.6f %08x\n", ser_recognizer_label(recognizer, i), p, (unsigned)bits);
+    const char *state_file = argc == 4 ? argv[3] : NULL;
+    size_t state_bytes = 0;
+    unsigned char *state = state_file ? read_file(state_file, &state_bytes) : NULL;
+    if (state && ser_recognizer_load_state(recognizer, state, state_bytes))
+        return fail(state_file, ser_last_error());
+    free(state);
+
+    unsigned char bytes[320];
+    size_t got;
+    while ((got = fread(bytes, 1, sizeof bytes, stdin)) > 0) {
+        int16_t chunk[160];
+        size_t count = got / 2;
+        for (size_t i = 0; i < count; i++)
+            chunk[i] = (int16_t)(bytes[2 * i] | bytes[2 * i + 1] << 8);
+        if (ser_recognizer_push_i16(recognizer, chunk, count, on_event, recognizer))
+            return fail("standard input", ser_last_error());
+        if (got % 2) return fail("standard input", "ends within a sample");
+    }
+    if (ferror(stdin)) return fail("standard input", "cannot be read");
+    if (ser_recognizer_finish(recognizer, on_event, recognizer))
+        return fail("standard input", ser_last_error());
+    printf("learnt %.3f\n", ser_recognizer_learnt(recognizer));
+
+    int code = 0;
+    if (state_file) {
+        state_bytes = ser_recognizer_state_size(recognizer);
+        state = malloc(state_bytes);
+        if (!state || ser_recognizer_save_state(recognizer, state, state_bytes)
+            || write_file(state_file, state, state_bytes))
+            code = fail(state_file, "the state cannot be saved");
+        free(state);
     }
     ser_recognizer_free(recognizer);
-    free(wav);
-    return 0;
+    return code;
 }

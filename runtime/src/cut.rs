@@ -189,6 +189,15 @@ pub const fn memory_len(rate: u32, model_rate: u32, config: &SegmentConfig) -> u
     delay_len(rate, config) + resample::memory_len(rate, model_rate)
 }
 
+fn check(rate: u32, model_rate: u32, config: &CutConfig) -> Result<(), CutError> {
+    for rate in [rate, model_rate] {
+        if !(MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(&rate) {
+            return Err(SegmentError::SampleRate { rate }.into());
+        }
+    }
+    config.validate()
+}
+
 /// Cuts a stream into utterances; see the [module](self). `R` is memory of [`memory_len`] floats.
 #[derive(Debug)]
 pub struct Cutter<R> {
@@ -216,7 +225,8 @@ impl OwnedCutter {
     /// # Errors
     /// As [`Cutter::new`].
     pub fn owned(rate: u32, model_rate: u32, config: &CutConfig) -> Result<Self, CutError> {
-        config.validate()?;
+        // Before memory is asked for: a rate of billions would want gigabytes.
+        check(rate, model_rate, config)?;
         let memory = alloc::vec![0.0; memory_len(rate, model_rate, &config.segment)];
         Self::new(rate, model_rate, memory, config)
     }
@@ -233,12 +243,7 @@ impl<R: AsRef<[f32]> + AsMut<[f32]>> Cutter<R> {
         mut memory: R,
         config: &CutConfig,
     ) -> Result<Self, CutError> {
-        for rate in [rate, model_rate] {
-            if !(MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(&rate) {
-                return Err(SegmentError::SampleRate { rate }.into());
-            }
-        }
-        config.validate()?;
+        check(rate, model_rate, config)?;
         let segmenter = Segmenter::new(rate, config.segment)?;
         let delay_len = delay_len(rate, &config.segment);
         let needed = memory_len(rate, model_rate, &config.segment);

@@ -7,7 +7,7 @@ use ser_runtime::hearing::Hearing;
 use ser_trainer::corpus::Corpus;
 use ser_trainer::data::folds::{Grouping, leave_one_out};
 use ser_trainer::data::task::Task;
-use ser_trainer::extract::{Extraction, ExtractionOptions, Room, VaryEnds, extract};
+use ser_trainer::extract::{Extraction, ExtractionOptions, Room, Vary, extract};
 use ser_trainer::table::FeatureTable;
 
 /// Every `step`-th of the committed recordings of real speech.
@@ -82,9 +82,10 @@ fn pauses_change_little_and_noise_below_speech_as_little() {
 fn copies_have_other_ends_and_are_never_tested_on() {
     let corpus = corpus(4);
     let options = ExtractionOptions {
-        vary: Some(VaryEnds {
+        vary: Some(Vary {
             copies: 2,
             by_ms: 150,
+            noise_dbfs: Some(-45.0),
         }),
         seed: 3,
         ..ExtractionOptions::default()

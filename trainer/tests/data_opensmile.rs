@@ -444,7 +444,7 @@ fn keys_are_no_features() {
         manifest: Some(manifest),
         ..Default::default()
     };
-    let error = import(&[table.clone()], &options).unwrap_err().to_string();
+    let error = import(std::slice::from_ref(&table), &options).unwrap_err().to_string();
     assert!(error.contains("--column path=id"), "{error}");
     options.read.columns.fields = [(MetaField::Path, "id".to_owned())].into();
     let t = import(&[table], &options).unwrap().read.table;

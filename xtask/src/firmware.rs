@@ -1,14 +1,15 @@
 //! `cargo xtask firmware`: every firmware example built, run and compared with this computer.
 
 use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::Command;
 
 use crate::embedded::{Toolchain, artifacts, cargo_for_examples, machine, number_before};
-use crate::setup;
 use crate::shell::{Result, capture, cargo, root, run as run_command};
+use crate::{browser, firmware_page, setup};
+
+/// Sampling rate of what the firmware hears, in Hz.
+const RATE: u32 = 16_000;
 
 /// A Cortex-M example: crate and machine, and the size of the parts it is linked for.
 struct Example {
@@ -49,16 +50,66 @@ fn results(printed: &str) -> Vec<&str> {
     printed.lines().filter(|l| !l.starts_with('#')).collect()
 }
 
-/// Builds and runs them all.
-pub fn run(toolchain: &Toolchain) -> Result<()> {
-    setup::debian_packages(&[setup::ESPEAK, ("chromium", CHROMIUM)])?;
-    cortex_m(toolchain)?;
-    let clip = clip()?;
-    raspberry_pi(toolchain, &clip)?;
-    let expected = results_on_host(toolchain, EXAMPLES[0].name)?;
-    c_api(&clip, &expected)?;
+/// An utterance, or what was discarded, as the examples print it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// First sample and first one after it, in seconds; three decimals are printed.
+    pub start: f64,
+    pub end: f64,
+    pub has_label: bool,
+    /// The label, or why there is none.
+    pub name: String,
+    pub probabilities: Vec<f32>,
+}
+
+impl Line {
+    /// Those of `printed`: `START END LABEL` or `START END - REASON`, then `  LABEL P BITS`.
+    fn all(printed: &str) -> Vec<Self> {
+        let mut lines: Vec<Self> = Vec::new();
+        for line in results(printed) {
+            let mut words = line.split_whitespace();
+            if line.starts_with(' ') {
+                let bits = words.nth(2).and_then(|w| u32::from_str_radix(w, 16).ok());
+                if let (Some(bits), Some(last)) = (bits, lines.last_mut()) {
+                    last.probabilities.push(f32::from_bits(bits));
+                }
+                continue;
+            }
+            let (start, end) = (words.next(), words.next());
+            let number = |word: Option<&str>| word?.parse::<f64>().ok();
+            if let (Some(start), Some(end)) = (number(start), number(end)) {
+                let name: Vec<&str> = words.collect();
+                let (has_label, name) = match name.split_first() {
+                    Some((&"-", reason)) => (false, reason.join(" ")),
+                    _ => (true, name.join(" ")),
+                };
+                lines.push(Self {
+                    start,
+                    end,
+                    has_label,
+                    name,
+                    probabilities: Vec::new(),
+                });
+            }
+        }
+        lines
+    }
+}
+
+/// Builds and runs them all. With `bless`, what the examples print becomes what they must print.
+pub fn run(toolchain: &Toolchain, bless: bool) -> Result<()> {
+    setup::debian_packages(&[
+        setup::ESPEAK,
+        browser::CHROMIUM,
+        browser::CHROMIUM_DRIVER,
+        browser::FIREFOX,
+    ])?;
+    cortex_m(toolchain, bless)?;
+    let (sound, expected) = sound(toolchain)?;
+    raspberry_pi(toolchain, &sound)?;
+    c_api(&sound, &expected)?;
     call_centre()?;
-    wasm(toolchain, &clip, &expected)
+    firmware_page::wasm(toolchain, &sound.wav, &Line::all(&expected))
 }
 
 /// What the Cortex-M program prints when it is compiled for this computer.
@@ -67,10 +118,58 @@ fn results_on_host(toolchain: &Toolchain, name: &str) -> Result<String> {
     toolchain.run(host, &toolchain.build(host, name)?, &[])
 }
 
-fn cortex_m(toolchain: &Toolchain) -> Result<()> {
+/// What the firmware hears.
+struct Sound {
+    /// 16-bit samples without a header, and with one.
+    raw: PathBuf,
+    wav: PathBuf,
+}
+
+/// What the firmware hears, and what it makes of it with the full model.
+fn sound(toolchain: &Toolchain) -> Result<(Sound, String)> {
+    let (host, name) = (machine("host")?, EXAMPLES[0].name);
+    let program = toolchain.build(host, name)?;
+    let raw = artifacts().join("sound.raw");
+    let wav = artifacts().join("sound.wav");
+    toolchain.run(host, &program, &[&raw.display().to_string()])?;
+    let samples = fs::read(&raw).map_err(|e| format!("{}: {e}", raw.display()))?;
+    let mut file = Vec::from(wav_header(samples.len() as u32));
+    file.extend(samples);
+    fs::write(&wav, file).map_err(|e| format!("{}: {e}", wav.display()))?;
+    let printed = toolchain.run(host, &program, &[])?;
+    Ok((Sound { raw, wav }, printed))
+}
+
+/// Header of a WAV file of `bytes` bytes of 16-bit mono samples at [`RATE`].
+fn wav_header(bytes: u32) -> [u8; 44] {
+    let mut header = *b"RIFF....WAVEfmt ....................data....";
+    let mut put = |at: usize, value: u32| header[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    put(4, bytes + 36);
+    put(16, 16);
+    // PCM, one channel; bytes a second; two bytes a frame of 16 bits.
+    put(20, 1 | 1 << 16);
+    put(24, RATE);
+    put(28, 2 * RATE);
+    put(32, 2 | 16 << 16);
+    put(40, bytes);
+    header
+}
+
+fn cortex_m(toolchain: &Toolchain, bless: bool) -> Result<()> {
+    let espeak = espeak_version()?;
     let mut table = vec![format!(
-        "{:<16} {:>9} {:>7} {:>9} {:>7} {:>8} {:>12} {:>12} {:>12}  {}",
-        "example", "flash", "of", "RAM", "of", "stack", "instr/s*", "/inference", "load**", "label"
+        "{:<16} {:>9} {:>6} {:>9} {:>6} {:>7} {:>10} {:>11} {:>6} {:>10} {:>11}",
+        "example",
+        "flash",
+        "of",
+        "RAM",
+        "of",
+        "stack",
+        "silence/s*",
+        "speech/s*",
+        "load**",
+        "/inference",
+        "10 ms most"
     )];
     for example in &EXAMPLES {
         let expected = results_on_host(toolchain, example.name)?;
@@ -82,16 +181,7 @@ fn cortex_m(toolchain: &Toolchain) -> Result<()> {
                 example.name
             ));
         }
-        let golden = root().join(format!("firmware-examples/{}/golden.txt", example.name));
-        let committed =
-            fs::read_to_string(&golden).map_err(|e| format!("{}: {e}", golden.display()))?;
-        if results(&printed) != results(&committed) {
-            println!(
-                "{}: not what {} says; another version of espeak-ng speaks differently:\n{printed}",
-                example.name,
-                golden.display()
-            );
-        }
+        golden(example.name, &printed, &espeak, bless)?;
         let number = |word: &str, unit: &str| -> Result<f64> {
             let text = number_before(&printed, word, unit);
             text.parse()
@@ -100,8 +190,10 @@ fn cortex_m(toolchain: &Toolchain) -> Result<()> {
         let flash = number("# flash", " bytes, static")?;
         let ram = number("# flash", " bytes, stack")?;
         let stack = number("# flash", " bytes at most")?;
-        let per_second = number("# instructions", " per second")?;
+        let silence = number("# instructions", " per second of silence")?;
+        let speech = number("# instructions", " per second of speech")?;
         let inference = number("# instructions", " per inference")?;
+        let most = number("# instructions", " in 10 ms at most")?;
         if flash > example.flash as f64 || ram + stack > example.ram as f64 {
             return Err(format!(
                 "{}: does not fit its part:\n{printed}",
@@ -109,35 +201,63 @@ fn cortex_m(toolchain: &Toolchain) -> Result<()> {
             ));
         }
         table.push(format!(
-            "{:<16} {flash:>9} {:>6}K {ram:>9} {:>6}K {stack:>8} {per_second:>12} {inference:>12} {:>11.1}%  {}",
+            "{:<16} {flash:>9} {:>5}K {ram:>9} {:>5}K {stack:>7} {silence:>10} {speech:>11} \
+             {:>5.1}% {inference:>10} {most:>11}",
             example.name,
             example.flash >> 10,
             example.ram >> 10,
-            100.0 * per_second / example.clock,
-            results(&printed).first().unwrap_or(&"").trim_start_matches("label "),
+            100.0 * speech / example.clock,
         ));
     }
     println!("{}", table.join("\n"));
     println!(
-        "every example gives the label and the probabilities of this computer, bit for bit\n\
+        "every example hears what this computer hears, bit for bit\n\
          * instructions per second of audio, counted by the emulator\n\
-         ** estimate: those instructions at one a cycle and {} MHz; waits for flash and memory are not in it",
+         ** estimate: those of speech at one a cycle and {} MHz; waits for flash and memory are not \
+         in it",
         EXAMPLES.map(|e| format!("{:.0}", e.clock / 1e6)).join(", ")
     );
     Ok(())
 }
 
-/// The clip that the firmware holds, as a WAV file.
-fn clip() -> Result<PathBuf> {
-    let manifest = "firmware-examples/build-support/Cargo.toml";
-    run_command(&mut cargo_for_examples(&["--manifest-path", manifest]))?;
-    let out = artifacts().join("clip.wav");
-    run_command(Command::new(artifacts().join("release/clip")).arg(&out))?;
-    Ok(out)
+fn espeak_version() -> Result<String> {
+    let said = capture(Command::new(setup::ESPEAK.1).arg("--version"), false)?;
+    let version = said.split_whitespace().find(|word| {
+        let mut signs = word.chars();
+        signs.next().is_some_and(|c| c.is_ascii_digit())
+    });
+    Ok(format!("espeak-ng {}", version.unwrap_or("?")))
+}
+
+/// Compares with what was printed when the repository was written, or writes that.
+fn golden(name: &str, printed: &str, espeak: &str, bless: bool) -> Result<()> {
+    let file = root().join(format!("firmware-examples/{name}/golden.txt"));
+    if bless {
+        let text = format!("# {espeak}\n{}\n", results(printed).join("\n"));
+        return fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()));
+    }
+    let committed = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+    if results(printed) == results(&committed) {
+        return Ok(());
+    }
+    let spoken = committed.lines().next().unwrap_or_default();
+    if spoken.trim_start_matches("# ") == espeak {
+        return Err(format!(
+            "{name}: not what {} says; if that is as it should be, `cargo xtask firmware --bless` \
+             writes it anew:\n{printed}",
+            file.display()
+        ));
+    }
+    println!(
+        "{name}: not what {} says, which was made with another voice ({spoken}, here {espeak}):\n\
+         {printed}",
+        file.display()
+    );
+    Ok(())
 }
 
 /// `ser-run` without tract, on aarch64 and here: the same line of JSON.
-fn raspberry_pi(toolchain: &Toolchain, clip: &Path) -> Result<()> {
+fn raspberry_pi(toolchain: &Toolchain, sound: &Sound) -> Result<()> {
     let arguments = [
         "--package",
         "ser-runtime",
@@ -147,14 +267,14 @@ fn raspberry_pi(toolchain: &Toolchain, clip: &Path) -> Result<()> {
         "--features",
         "cli",
     ];
-    let clip = clip.display().to_string();
+    let sound = sound.wav.display().to_string();
     let model = root().join("models/emodb-4class").display().to_string();
     for engine in ["static", "static-int8"] {
         let mut lines = Vec::new();
         for name in ["host", "aarch64"] {
             let machine = machine(name)?;
             let program = toolchain.build_with(machine, "ser-run", &arguments)?;
-            let predict = ["predict", "-m", &model, "--engine", engine, &clip];
+            let predict = ["predict", "-m", &model, "--engine", engine, &sound];
             lines.push(toolchain.run(machine, &program, &predict)?);
         }
         if lines[0] != lines[1] {
@@ -172,7 +292,7 @@ fn raspberry_pi(toolchain: &Toolchain, clip: &Path) -> Result<()> {
 }
 
 /// A C program, linked with the static and with the shared library, prints what the firmware prints.
-fn c_api(clip: &Path, expected: &str) -> Result<()> {
+fn c_api(sound: &Sound, expected: &str) -> Result<()> {
     let folder = root().join("firmware-examples/c-api");
     let manifest = "firmware-examples/c-api/Cargo.toml";
     run_command(&mut cargo_for_examples(&["--manifest-path", manifest]))?;
@@ -184,9 +304,17 @@ fn c_api(clip: &Path, expected: &str) -> Result<()> {
             "stream-static"
         });
         let mut cc = Command::new("cc");
-        cc.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-O1", "-I"])
-            .arg(folder.join("include"))
-            .arg(folder.join("stream.c"));
+        cc.args([
+            "-std=c99",
+            "-pedantic",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-O1",
+            "-I",
+        ])
+        .arg(folder.join("include"))
+        .arg(folder.join("stream.c"));
         if shared {
             cc.arg("-L").arg(&libraries).arg("-lser_recognizer");
             cc.arg(format!("-Wl,-rpath,{}", libraries.display()));
@@ -196,7 +324,10 @@ fn c_api(clip: &Path, expected: &str) -> Result<()> {
         }
         run_command(cc.arg("-o").arg(&program))?;
         let model = root().join("models/emodb-4class/model-int8.ser");
-        let printed = capture(Command::new(&program).arg(&model).arg(clip), false)?;
+        let samples = fs::File::open(&sound.raw).map_err(|e| e.to_string())?;
+        let mut stream = Command::new(&program);
+        stream.arg(&model).arg(RATE.to_string()).stdin(samples);
+        let printed = capture(&mut stream, false)?;
         if results(&printed) != results(expected) {
             return Err(format!(
                 "c-api: it printed\n{printed}\nthe firmware has\n{expected}"
@@ -221,92 +352,4 @@ fn call_centre() -> Result<()> {
             .arg("firmware-examples/call-centre/Cargo.toml")
             .env("CARGO_TARGET_DIR", artifacts()),
     )
-}
-
-const CHROMIUM: &str = "/usr/bin/chromium";
-
-/// The page in headless Chromium, with the clip: the same probabilities.
-fn wasm(toolchain: &Toolchain, clip: &Path, expected: &str) -> Result<()> {
-    let page = artifacts().join("page");
-    fs::create_dir_all(&page).map_err(|e| format!("{}: {e}", page.display()))?;
-    let source = root().join("firmware-examples/wasm/page");
-    for (from, name) in [
-        (source.join("index.html"), "index.html"),
-        (source.join("page.js"), "page.js"),
-        (toolchain.build_wasm("wasm")?, "wasm.wasm"),
-        (clip.to_path_buf(), "clip.wav"),
-    ] {
-        fs::copy(&from, page.join(name)).map_err(|e| format!("{}: {e}", from.display()))?;
-    }
-    // a port that was free a moment ago
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map_err(|e| format!("no free port: {e}"))?
-        .port()
-        .to_string();
-    let mut server = Command::new("python3")
-        .args(["-m", "http.server", "--bind", "127.0.0.1", &port])
-        .current_dir(&page)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|e| format!("python3 -m http.server: {e}"))?;
-    let dom = in_chromium(&port);
-    // it has no other way to end
-    let _ = server.kill();
-    let _ = server.wait();
-    let dom = dom?;
-    let shown: Vec<f32> = dom
-        .split("data-probability=\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next()?.parse().ok())
-        .collect();
-    let wanted: Vec<f32> = results(expected)
-        .iter()
-        .filter_map(|line| u32::from_str_radix(line.split_whitespace().nth(2)?, 16).ok())
-        .map(f32::from_bits)
-        .collect();
-    if shown.is_empty() || shown != wanted {
-        return Err(format!(
-            "wasm: the page shows {shown:?}, not {wanted:?}:\n{dom}"
-        ));
-    }
-    println!("wasm: the page in Chromium shows the same bits: {shown:?}");
-    Ok(())
-}
-
-/// The page as it is when the clip was recognised.
-fn in_chromium(port: &str) -> Result<String> {
-    let profile = artifacts().join("chromium");
-    let address = format!("http://127.0.0.1:{port}/index.html?file=clip.wav");
-    let mut last = String::new();
-    // the server may need a moment
-    for _ in 0..10 {
-        last = capture(
-            Command::new("timeout")
-                .args([
-                    "60",
-                    CHROMIUM,
-                    "--headless",
-                    "--no-sandbox",
-                    "--disable-gpu",
-                ])
-                .args([
-                    "--disable-background-networking",
-                    "--disable-sync",
-                    "--no-first-run",
-                ])
-                .arg(format!("--user-data-dir={}", profile.display()))
-                .args(["--virtual-time-budget=20000", "--dump-dom", &address])
-                .stderr(Stdio::null()),
-            true,
-        )?;
-        if last.contains("data-ready=\"yes\"") {
-            return Ok(last);
-        }
-        std::thread::sleep(Duration::from_millis(500));
-    }
-    Err(format!(
-        "wasm: the page never got ready in Chromium:\n{last}"
-    ))
 }

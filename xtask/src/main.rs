@@ -7,9 +7,11 @@
 //! * `firmware` every firmware example, under emulation
 //! * `slurm`  an experiment through Slurm: the same results as without?
 
+mod browser;
 mod demo;
 mod embedded;
 mod firmware;
+mod firmware_page;
 mod machines;
 mod setup;
 mod shell;
@@ -28,7 +30,8 @@ usage: cargo xtask <command>
   setup           only install what the tests need
   parity [ARGS]   our 1582 features against openSMILE's, by group and file
   machines        the features on aarch64 and Cortex-M under QEMU: the same bits?
-  firmware        every firmware example under QEMU: the same label? what does it cost?
+  firmware        every firmware example under QEMU, and the page in browsers: the same events?
+                  what do they cost? --bless writes what the boards print to their golden.txt
   slurm           an experiment as an array job on a Slurm of its own: the same results?
 ";
 
@@ -36,7 +39,8 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
-    if !rest.is_empty() && command != "parity" {
+    let bless = command == "firmware" && rest == ["--bless"];
+    if !rest.is_empty() && command != "parity" && !bless {
         eprintln!(
             "xtask {command}: unexpected argument `{}`\n\n{USAGE}",
             rest[0]
@@ -49,7 +53,7 @@ fn main() -> ExitCode {
         "setup" => setup::test_tools().map(drop),
         "parity" => suite::parity(&rest),
         "machines" => embedded::Toolchain::install().and_then(|t| machines::run(&t)),
-        "firmware" => embedded::Toolchain::install().and_then(|t| firmware::run(&t)),
+        "firmware" => embedded::Toolchain::install().and_then(|t| firmware::run(&t, bless)),
         "slurm" => slurm::run_slurm(),
         "" | "help" | "-h" | "--help" => {
             print!("{USAGE}");

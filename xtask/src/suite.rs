@@ -58,7 +58,7 @@ pub fn run() -> Result<()> {
     match Toolchain::install() {
         Ok(toolchain) => {
             machines::run(&toolchain)?;
-            firmware::run(&toolchain)?;
+            firmware::run(&toolchain, false)?;
         }
         Err(reason) => println!("SKIPPED: nothing ran on emulated machines: {reason}"),
     }

@@ -74,6 +74,14 @@ fn lines(output: &Output) -> Vec<serde_json::Value> {
         .collect()
 }
 
+/// The lines with a label or the reason why there is none, of one channel.
+fn of(lines: &[serde_json::Value], channel: &str) -> Vec<serde_json::Value> {
+    let spans = lines
+        .iter()
+        .filter(|l| l["channel"] == channel && l["start_s"].is_number());
+    spans.cloned().collect()
+}
+
 #[test]
 fn only_the_caller_unless_asked() {
     let call = &*CALL;
@@ -89,34 +97,54 @@ fn only_the_caller_unless_asked() {
             "{line} should start near {start}"
         );
         assert!(line["end_s"].as_f64() > line["start_s"].as_f64());
+        // A telephone's band, brought to the model's rate.
+        assert_eq!(line["quality"]["narrow_band"], true, "{line}");
     }
-    assert_eq!(summary[0]["unsure_s"], 0.0);
+    assert_eq!(summary[0]["without_label_s"], serde_json::json!({}));
 
     let both = lines(&run(&["--channel", "both", "--abstain", "0"], call));
-    let of = |name: &str| {
-        both.iter()
-            .filter(|l| l["channel"] == name && l["start_s"].is_number())
-            .cloned()
-            .collect::<Vec<_>>()
-    };
     assert_eq!(
-        of("caller"),
+        of(&both, "caller"),
         utterances,
         "the agent does not matter to the caller"
     );
-    assert_eq!(of("agent").len(), 1);
+    assert_eq!(of(&both, "agent").len(), 1);
+}
+
+#[test]
+fn a_dial_tone_is_no_utterance_and_teaches_nothing() {
+    let tone = |i: usize| 3_000.0 * (i as f64 * 425.0 * std::f64::consts::TAU / 8_000.0).sin();
+    let tone: Vec<u8> = (0..24_000)
+        .flat_map(|i| [ulaw(tone(i) as i16), ulaw(0)])
+        .collect();
+    let without = lines(&run(&["--abstain", "0"], &CALL));
+    let with = lines(&run(&["--abstain", "0"], &[&tone[..], &CALL].concat()));
+    let labelled = |lines: &[serde_json::Value]| -> Vec<serde_json::Value> {
+        let lines = of(lines, "caller").into_iter();
+        let lines = lines.filter(|l| l["label"].is_string());
+        lines.map(|l| l["label"].clone()).collect()
+    };
+    assert_eq!(labelled(&with), labelled(&without), "{with:?}");
 }
 
 #[test]
 fn unsure_utterances_have_no_label_and_half_frames_are_named() {
     let call = &*CALL;
-    let caller = lines(&run(&["--abstain", "1.1"], call));
+    let caller = lines(&run(&["--abstain", "1"], call));
+    for line in &caller[..2] {
+        assert!(line["label"].is_null(), "{line}");
+        assert_eq!(line["reason"], "low confidence");
+    }
     assert!(
-        caller[..2].iter().all(|l| l["label"].is_null()),
-        "{caller:?}"
+        caller[2]["without_label_s"]["low confidence"].as_f64() > Some(1.0),
+        "{}",
+        caller[2]
     );
     let output = run(&[], &call[..call.len() - 1]);
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("within a frame"), "{said}");
+    let output = run(&["--abstain", "1.1"], call);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("not a probability"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! A spoken clip in flash -> 1582 features -> int8 model -> label, over semihosting. Cortex-M4F: 512 KB of flash, 256 KB of RAM, with the compact model.
+//! A microphone -> utterances -> 1582 features -> int8 model -> labels, over semihosting. Cortex-M4F: 512 KB of flash, 256 KB of RAM, with the compact model.
 //!
 //! Compiled for a computer it is an ordinary program that prints the same lines but for those that begin with `#`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
@@ -11,4 +11,4 @@ fn model() -> &'static [u8] {
     include_model!(concat!(env!("OUT_DIR"), "/model.ser"))
 }
 
-ser_example_recognise::program!(Mps2);
+ser_example_recognise::program!(Mps2, 1_000, 1024);

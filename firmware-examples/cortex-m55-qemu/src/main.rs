@@ -1,4 +1,4 @@
-//! A spoken clip in flash -> 1582 features -> int8 model -> label, over semihosting. Cortex-M55: code in ITCM, data in DTCM, the model in QSPI flash.
+//! A microphone -> utterances -> 1582 features -> int8 model -> labels, over semihosting. Cortex-M55: code in ITCM, data in DTCM, the model in QSPI flash.
 //!
 //! Compiled for a computer it is an ordinary program that prints the same lines but for those that begin with `#`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
@@ -18,4 +18,4 @@ fn model() -> &'static [u8] {
     &MODEL.0
 }
 
-ser_example_recognise::program!(Mps3);
+ser_example_recognise::program!(Mps3, 10_000, 4096);

@@ -1,42 +1,60 @@
-//! What the Cortex-M examples do: a clip in flash to an emotion, in memory that the caller owns.
+//! What the Cortex-M examples do: a stream of samples to utterances and emotions, in memory that
+//! the caller owns.
 //!
-//! Lines that begin with `#` are measurements of one machine; all others must be the same, bit for bit, on every machine.
+//! Lines that begin with `#` are measurements of one machine; all others must be the same, bit for
+//! bit, on every machine.
 #![no_std]
+
+mod selected;
+mod sound;
 
 use core::fmt::{self, Write};
 
-use ser_features::{Config, FeatureSet, memory_len};
+use ser_features::{Config, FEATURE_COUNT, FeatureSet, Features};
+use ser_runtime::adapt::{self, AdaptConfig};
+use ser_runtime::cut::CutConfig;
 use ser_runtime::engine::Engine;
 use ser_runtime::engine::static_model::{StaticEngine, StaticModel};
-use ser_runtime::recognizer::{Recognizer, scratch_len};
+use ser_runtime::hearing::DEFAULT_RATE;
+use ser_runtime::live::{Event, LiveConfig, LiveRecognizer, Span};
+use ser_runtime::prediction::{Outcome, Reason};
+use ser_runtime::quality::Quality;
+use ser_runtime::recognizer::Recognizer;
+
+use selected::Selected;
+pub use sound::Sound;
 
 /// Samples that arrive at once, as from a DMA buffer: 10 ms.
-const CHUNK: usize = 160;
+pub const CHUNK: usize = 160;
 
-/// Sampling rate of the clip.
+/// Sampling rate of the stream.
 pub const SAMPLE_RATE: u32 = 16_000;
 
-/// Frames of 10 ms that hold `samples` samples.
-pub const fn frames(samples: usize) -> usize {
-    Config::for_samples(SAMPLE_RATE, samples, FeatureSet::Emobase2010).max_frames
-}
+/// Most floats of the adaptive normaliser: running mean and variance of each feature.
+pub const ADAPT: usize = adapt::memory_len(FEATURE_COUNT);
 
-/// Floats that the extractor needs for a clip of `samples` samples.
-pub const fn extractor_memory(samples: usize) -> usize {
-    memory_len(SAMPLE_RATE, frames(samples))
+/// Floats that the extractor needs for utterances of up to `ms` milliseconds, whatever groups of
+/// features the model reads.
+pub const fn extractor_memory(ms: usize) -> usize {
+    let samples = ms * SAMPLE_RATE as usize / 1_000 + 1;
+    Config::for_samples(SAMPLE_RATE, samples, FeatureSet::Emobase2010).memory_len()
 }
 
 /// Memory of the caller, static on a device.
 pub struct Memory<'a> {
     /// [`extractor_memory`] floats.
     pub extractor: &'a mut [f32],
-    /// The engine's scratch memory.
+    /// The engine's scratch memory: `StaticModel::scratch_len` floats.
     pub engine: &'a mut [f32],
-    /// Code and probabilities.
+    /// Code and probabilities: `recognizer::scratch_len` floats.
     pub codes: &'a mut [f32],
+    /// The delay line: `live::memory_len` floats.
+    pub delay: &'a mut [f32],
+    /// [`ADAPT`] floats.
+    pub adapt: &'a mut [f32],
 }
 
-/// Why there is no label.
+/// Why the program ended early.
 #[derive(Debug)]
 pub struct Failed;
 
@@ -46,123 +64,264 @@ impl From<fmt::Error> for Failed {
     }
 }
 
-/// Recognises `clip` and prints label and probabilities to `out`; `count` measures some work in instructions.
+fn fail(out: &mut impl Write, what: &str, why: &dyn fmt::Display) -> Failed {
+    let _ = writeln!(out, "{what}: {why}");
+    Failed
+}
+
+/// Instructions by what the stream was doing in a chunk.
+#[derive(Default)]
+struct Cost {
+    /// Chunks and instructions while nobody spoke, and in an utterance.
+    silence: [u64; 2],
+    speech: [u64; 2],
+    /// The chunk that took most: an end, or a start, whose pre-roll is caught up with.
+    most: u64,
+}
+
+impl Cost {
+    fn add(&mut self, instructions: u64, in_speech: bool, ended: bool) {
+        self.most = self.most.max(instructions);
+        let sum = match (ended, in_speech) {
+            (true, _) => return,
+            (false, true) => &mut self.speech,
+            (false, false) => &mut self.silence,
+        };
+        *sum = [sum[0] + 1, sum[1] + instructions];
+    }
+
+    fn per_second([chunks, instructions]: [u64; 2]) -> u64 {
+        instructions * u64::from(SAMPLE_RATE) / (chunks.max(1) * CHUNK as u64)
+    }
+}
+
+type Live<'a> = LiveRecognizer<
+    StaticEngine<'a, &'a mut [f32]>,
+    &'a mut [f32],
+    &'a mut [f32],
+    &'a mut [f32],
+    Selected<'a>,
+>;
+
+/// The recogniser, and instructions of an inference. Not inlined: what is moved on the way would
+/// lie on the stack for the whole run.
+#[inline(never)]
+fn make<'a>(
+    out: &mut impl Write,
+    model: StaticModel<'a>,
+    cut: CutConfig,
+    memory: Memory<'a>,
+    count: &mut impl FnMut(&mut dyn FnMut()) -> u64,
+) -> Result<(Live<'a>, u64), Failed> {
+    let decision = model.decision();
+    let Some(feature_set) = model.built_in_features() else {
+        return Err(fail(out, "the model", &"its features are not built in"));
+    };
+    // A model that does not say was trained before models said: at this rate.
+    let config = cut.extractor(model.sample_rate().unwrap_or(DEFAULT_RATE), feature_set);
+    let adapter = Selected::new(model.clone(), memory.adapt, AdaptConfig::default())
+        .map_err(|e| fail(out, "adaptation", &e))?;
+    let mut engine =
+        StaticEngine::new(model, memory.engine).map_err(|e| fail(out, "the engine", &e))?;
+    let inference = inference(&mut engine, count).map_err(|e| fail(out, "the engine", &e))?;
+    let recognizer = Recognizer::new(config, engine, decision, memory.extractor, memory.codes)
+        .map_err(|e| fail(out, "the recogniser", &e))?;
+    let config = LiveConfig { cut, update_ms: 0 };
+    LiveRecognizer::new(SAMPLE_RATE, recognizer, memory.delay, config, adapter)
+        .map(|live| (live, inference))
+        .map_err(|e| fail(out, "the live recogniser", &e))
+}
+
+/// Hears `sound`, whose utterances are cut at `max_utterance_ms`, and prints what happens in it to
+/// `out`; `count` measures some work in instructions.
 ///
 /// # Errors
 /// [`Failed`], after a line that says why.
 pub fn run(
     out: &mut impl Write,
     model: &[u8],
-    clip: &[i16],
+    sound: Sound<'_>,
+    max_utterance_ms: u32,
     memory: Memory<'_>,
     mut count: impl FnMut(&mut dyn FnMut()) -> u64,
 ) -> Result<(), Failed> {
-    let parsed = match StaticModel::from_bytes(model) {
-        Ok(parsed) => parsed,
-        Err(error) => return fail(out, "the model", &error),
+    let parsed = StaticModel::from_bytes(model).map_err(|e| fail(out, "the model", &e))?;
+    let labels = parsed.labels();
+    let cut = CutConfig {
+        max_utterance_ms,
+        ..CutConfig::default()
     };
-    let (labels, temperature) = (parsed.labels(), parsed.temperature());
-    let Some(feature_set) = parsed.built_in_features() else {
-        return fail(out, "the model", &"its features are not built in");
-    };
-    let config = Config::for_samples(SAMPLE_RATE, clip.len(), feature_set);
-    let mut engine = match StaticEngine::new(parsed, memory.engine) {
-        Ok(engine) => engine,
-        Err(error) => return fail(out, "the engine", &error),
-    };
-
-    // an inference alone: what it costs does not depend on the features
-    let (mut code, mut logits) = ([0.0; 256], [0.0; 16]);
-    let code = &mut code[..engine.code_len().min(256)];
-    let logits = &mut logits[..engine.label_count().min(16)];
-    let features = ser_features::Features::zeroed();
-    let mut done = true;
-    let inference = count(&mut || {
-        done &= engine.encode(features.as_slice(), code).is_ok();
-        done &= engine.classify(code, logits).is_ok();
-    });
-    if !done {
-        return fail(out, "the engine", &"it failed on features of 0");
+    let as_trained = parsed.cut_as(&cut);
+    let (mut live, inference) = make(out, parsed, cut, memory, &mut count)?;
+    let (live_bytes, segmenter_bytes) = (size_of_val(&live), size_of_val(live.segmenter()));
+    let mut printed = Ok(());
+    let mut cost = Cost::default();
+    let mut chunk = [0; CHUNK];
+    for start in (0..sound.len()).step_by(CHUNK) {
+        sound.fill(start, &mut chunk);
+        let mut ended = false;
+        let instructions = count(&mut || {
+            live.push_i16(&chunk, |event| {
+                ended |= !matches!(event, Event::Start { .. });
+                printed = printed.and_then(|()| print(out, &event, labels.clone()));
+            });
+        });
+        cost.add(instructions, live.segmenter().in_speech(), ended);
     }
-
-    let needed = scratch_len(&engine);
-    if memory.codes.len() < needed {
-        return fail(out, "the memory for codes", &needed);
-    }
-    let mut recognizer =
-        match Recognizer::new(config, engine, temperature, memory.extractor, memory.codes) {
-            Ok(recognizer) => recognizer,
-            Err(error) => return fail(out, "the recogniser", &error),
-        };
-    let mut pushed = Ok(());
-    let pushing = count(&mut || {
-        for chunk in clip.chunks(CHUNK) {
-            pushed = recognizer.push_i16(chunk);
-            if pushed.is_err() {
-                break;
-            }
-        }
-    });
-    if let Err(error) = pushed {
-        return fail(out, "the samples", &error);
-    }
-    // a first time to count, a second time to keep the result
-    let finishing = count(&mut || {
-        let _ = recognizer.finish();
-    });
-    let outcome = match recognizer.finish() {
-        Ok(outcome) => outcome,
-        Err(error) => return fail(out, "the utterance", &error),
-    };
-
-    let name = labels.clone().nth(outcome.label).unwrap_or("?");
-    writeln!(out, "label {name}")?;
-    for (label, probability) in labels.zip(outcome.probabilities.iter()) {
-        writeln!(
-            out,
-            "  {label:<10} {probability:.6} {:08x}",
-            probability.to_bits()
-        )?;
-    }
-    let samples = clip.len() as u64;
-    let per_second = pushing * u64::from(SAMPLE_RATE) / samples;
+    live.finish(|event| printed = printed.and_then(|()| print(out, &event, labels.clone())));
+    printed?;
+    writeln!(out, "learnt {:.3}", live.adapt().learnt())?;
+    let cut = if as_trained { "as" } else { "not as" };
     writeln!(
         out,
-        "# clip: {samples} samples, {:.2} s",
-        outcome.duration_s
+        "# cut {cut} the recordings were that the model was trained on"
     )?;
-    writeln!(out, "# model: {} bytes", model.len())?;
     writeln!(
         out,
-        "# instructions: {per_second} per second of audio, {inference} per inference, {finishing} per finish"
+        "# model: {} bytes; live recogniser: {live_bytes} bytes of stack, {segmenter_bytes} of them \
+         the segmenter's",
+        model.len()
+    )?;
+    writeln!(
+        out,
+        "# instructions: {} per second of silence, {} per second of speech, {inference} per \
+         inference, {} in 10 ms at most",
+        Cost::per_second(cost.silence),
+        Cost::per_second(cost.speech),
+        cost.most
     )?;
     Ok(())
 }
 
-fn fail(out: &mut impl Write, what: &str, why: &dyn fmt::Display) -> Result<(), Failed> {
-    let _ = writeln!(out, "{what}: {why}");
-    Err(Failed)
+/// Instructions of an inference alone: what it costs does not depend on the features. Not inlined:
+/// its features would lie on the stack for the whole run.
+#[inline(never)]
+fn inference(
+    engine: &mut impl Engine,
+    count: &mut impl FnMut(&mut dyn FnMut()) -> u64,
+) -> Result<u64, ser_runtime::engine::EngineError> {
+    let (mut code, mut logits) = ([0.0; 256], [0.0; 16]);
+    let code = &mut code[..engine.code_len().min(256)];
+    let logits = &mut logits[..engine.label_count().min(16)];
+    let features = Features::zeroed();
+    let mut done = Ok(());
+    let instructions = count(&mut || {
+        done = engine
+            .encode(features.as_slice(), code)
+            .and_then(|()| engine.classify(code, logits));
+    });
+    done.map(|()| instructions)
 }
 
-/// The program of a board: `main` for the board and for a computer, around `CLIP` (a static array of samples) and `fn model() -> &'static [u8]`.
-/// `$machine` is the variant of `ser_qemu_support::Machine`.
+/// A sample's place in seconds.
+struct Seconds(u64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0 * 1_000 / u64::from(SAMPLE_RATE);
+        write!(f, "{}.{:03}", ms / 1_000, ms % 1_000)
+    }
+}
+
+fn print<'a>(
+    out: &mut impl Write,
+    event: &Event<'_>,
+    labels: impl Iterator<Item = &'a str> + Clone,
+) -> fmt::Result {
+    match event {
+        Event::Start { .. } | Event::Update { .. } => Ok(()),
+        Event::Discarded { span, reason } => line(out, *span, &Err(*reason), labels),
+        Event::Failed { span, error } => {
+            writeln!(
+                out,
+                "{} {} failed: {error}",
+                Seconds(span.start),
+                Seconds(span.end)
+            )
+        }
+        Event::End { span, outcome, .. } => {
+            line(out, *span, &outcome.label, labels.clone())?;
+            details(out, outcome, labels)
+        }
+    }
+}
+
+fn line<'a>(
+    out: &mut impl Write,
+    span: Span,
+    label: &Result<usize, Reason>,
+    mut labels: impl Iterator<Item = &'a str>,
+) -> fmt::Result {
+    write!(out, "{} {} ", Seconds(span.start), Seconds(span.end))?;
+    match label {
+        Ok(index) => writeln!(out, "{}", labels.nth(*index).unwrap_or("?")),
+        Err(reason) => writeln!(out, "- {}", reason.words()),
+    }
+}
+
+fn details<'a>(
+    out: &mut impl Write,
+    outcome: &Outcome<'_>,
+    labels: impl Iterator<Item = &'a str>,
+) -> fmt::Result {
+    for (label, probability) in labels.zip(outcome.probabilities) {
+        let bits = probability.to_bits();
+        writeln!(out, "  {label:<10} {probability:.6} {bits:08x}")?;
+    }
+    let Quality {
+        clipped,
+        narrow_band,
+        ..
+    } = outcome.quality;
+    for (raised, name) in [(clipped, "clipped"), (narrow_band, "narrow band")] {
+        if raised {
+            writeln!(out, "  flag {name}")?;
+        }
+    }
+    Ok(())
+}
+
+/// The program of a board: `main` for the board and for a computer, around `CLIP` (a static array
+/// of samples) and `fn model() -> &'static [u8]`.
+///
+/// `$machine` is the variant of `ser_qemu_support::Machine`, `$ms` the longest utterance,
+/// `$engine` floats of scratch memory for the engine.
+///
+/// On a computer, the argument FILE writes the samples that are heard there, 16 bits each.
 #[macro_export]
 macro_rules! program {
-    ($machine:ident) => {
-        /// Floats of memory: the extractor's follows from the length of the clip, the others hold a model of up to 2048 inputs and 256 codes.
-        const EXTRACTOR: usize = $crate::extractor_memory(CLIP.len());
-        const ENGINE: usize = 4096;
+    ($machine:ident, $ms:literal, $engine:literal) => {
+        const EXTRACTOR: usize = $crate::extractor_memory($ms);
+        const ENGINE: usize = $engine;
+        /// A code of up to 256 elements and 16 labels.
         const CODES: usize = 272;
+        /// 620 ms: what is held back until a start or a pause is certain.
+        const DELAY: usize = 62 * $crate::CHUNK;
 
         #[cfg(not(target_os = "none"))]
         fn main() -> std::process::ExitCode {
+            let sound = $crate::Sound::around(&CLIP);
+            if let Some(file) = std::env::args_os().nth(1) {
+                let mut samples = vec![0; sound.len()];
+                sound.fill(0, &mut samples);
+                let bytes: Vec<u8> = samples.into_iter().flat_map(i16::to_le_bytes).collect();
+                return match std::fs::write(&file, bytes) {
+                    Ok(()) => std::process::ExitCode::SUCCESS,
+                    Err(error) => {
+                        eprintln!("{}: {error}", file.display());
+                        std::process::ExitCode::FAILURE
+                    }
+                };
+            }
             let mut text = String::new();
             let memory = $crate::Memory {
                 extractor: &mut vec![0.0; EXTRACTOR],
                 engine: &mut vec![0.0; ENGINE],
                 codes: &mut vec![0.0; CODES],
+                delay: &mut vec![0.0; DELAY],
+                adapt: &mut vec![0.0; $crate::ADAPT],
             };
-            let done = $crate::run(&mut text, model(), &CLIP, memory, |work| {
+            let done = $crate::run(&mut text, model(), sound, $ms, memory, |work| {
                 work();
                 0
             });
@@ -181,7 +340,7 @@ macro_rules! program {
             use panic_semihosting as _;
             use ser_qemu_support::{InstructionCounter, Machine, exit, linked_size, stack_high_water};
 
-            use super::{CLIP, CODES, ENGINE, EXTRACTOR};
+            use super::{CLIP, CODES, DELAY, ENGINE, EXTRACTOR};
 
             #[entry]
             fn main() -> ! {
@@ -189,10 +348,12 @@ macro_rules! program {
                 else {
                     exit(false)
                 };
-                let (Some(extractor), Some(engine), Some(codes)) = (
+                let (Some(extractor), Some(engine), Some(codes), Some(delay), Some(adapt)) = (
                     singleton!(: [f32; EXTRACTOR] = [0.0; EXTRACTOR]),
                     singleton!(: [f32; ENGINE] = [0.0; ENGINE]),
                     singleton!(: [f32; CODES] = [0.0; CODES]),
+                    singleton!(: [f32; DELAY] = [0.0; DELAY]),
+                    singleton!(: [f32; $crate::ADAPT] = [0.0; $crate::ADAPT]),
                 ) else {
                     exit(false)
                 };
@@ -200,9 +361,12 @@ macro_rules! program {
                     extractor,
                     engine,
                     codes,
+                    delay,
+                    adapt,
                 };
                 let counter = InstructionCounter::start(peripherals.SYST, Machine::$machine);
-                let done = $crate::run(&mut out, super::model(), &CLIP, memory, |work| {
+                let sound = $crate::Sound::around(&CLIP);
+                let done = $crate::run(&mut out, super::model(), sound, $ms, memory, |work| {
                     counter.count(work).0
                 });
                 let (flash, ram) = linked_size();

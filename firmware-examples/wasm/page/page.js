@@ -1,165 +1,254 @@
-// Feeds a file or the microphone to the recogniser in wasm and shows the probabilities as bars.
-const RATE = 16000;
-const CHUNK = 4096;
-const UPDATE_MS = 500;
+// The page: a recording or the microphone to a timeline of utterances.
+import { Recognizer } from './recognizer.js';
+import { decode, microphone } from './audio.js';
 
-const status = document.getElementById('status');
+const COLORS = ['#c8553d', '#e0a526', '#4c86a8', '#5b5ea6', '#3f8f5f', '#b0578d', '#7a6a53', '#2aa198'];
+// Seconds that the strip shows of a stream that has no end.
+const WINDOW_S = 60;
+// Seconds of a recording that are recognised before the page gets its turn.
+const SLICE_S = 2;
+const QUIETEST_DB = -90;
+
+const element = (id) => document.getElementById(id);
+const status = element('status');
 const say = (text, isError = false) => {
   status.textContent = text;
   status.className = isError ? 'error' : '';
 };
+const make = (tag, className, text = '') => {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+};
+const clock = (seconds) => `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, '0')}`;
+const color = (label) => COLORS[recognizer.labels.indexOf(label) % COLORS.length];
 
-const { instance } = await WebAssembly.instantiateStreaming(fetch('wasm.wasm'), {});
-const ser = instance.exports;
-const labels = [];
-for (let i = 0, n = ser.start(); i < n; i++) {
-  const bytes = new Uint8Array(ser.memory.buffer, ser.label_text(i), ser.label_len(i));
-  labels.push(new TextDecoder().decode(bytes));
-}
-const bars = labels.map((label) => {
-  const row = document.createElement('div');
-  row.className = 'bar';
-  row.setAttribute('role', 'listitem');
-  row.innerHTML = '<span class="label"></span><div class="track"><div class="fill"></div></div><span class="value">–</span>';
-  row.querySelector('.label').textContent = label;
-  document.getElementById('bars').append(row);
-  return row;
-});
-say(labels.length ? 'Choose a recording or switch on the microphone.' : 'The model is not usable.', !labels.length);
-
-function push(samples) {
-  for (let at = 0; at < samples.length; at += CHUNK) {
-    const part = samples.subarray(at, at + CHUNK);
-    // the memory may have grown since the last call
-    new Float32Array(ser.memory.buffer, ser.chunk(), CHUNK).set(part);
-    if (ser.push(part.length) < part.length) return false;
+// The utterances of one stream, on the page.
+class Timeline {
+  constructor(isLive) {
+    this.isLive = isLive;
+    this.spans = [];
+    this.open = null;
+    element('utterances').replaceChildren();
+    element('strip').replaceChildren();
+    element('strip').hidden = false;
   }
-  return true;
-}
 
-function show() {
-  const best = ser.finish();
-  if (best < 0) return best;
-  bars.forEach((row, i) => {
-    const p = ser.probability(i);
-    row.classList.toggle('best', i === best);
-    row.querySelector('.fill').style.width = `${100 * p}%`;
-    row.querySelector('.value').textContent = `${(100 * p).toFixed(1)} %`;
-    row.dataset.probability = p;
-  });
-  return best;
-}
-
-// The features are defined on 16-bit samples x/32767, and jitter and the like feel the last bit. Browsers scale in ways of their own (by 1/32768, some of them only
-// below 0), so that a 16-bit WAV file of the right rate is read here; everything else the browser decodes and brings to 16 kHz mono.
-function decodeWav(bytes) {
-  const view = new DataView(bytes);
-  const word = (at) => view.getUint32(at, false);
-  if (bytes.byteLength < 12 || word(0) !== 0x52494646 || word(8) !== 0x57415645) return null;
-  let channels = 0;
-  for (let at = 12; at + 8 <= bytes.byteLength;) {
-    const [name, length] = [word(at), view.getUint32(at + 4, true)];
-    at += 8;
-    if (name === 0x666d7420 && at + 16 <= bytes.byteLength) {
-      const pcm16 = view.getUint16(at, true) === 1 && view.getUint16(at + 14, true) === 16;
-      if (!pcm16 || view.getUint32(at + 4, true) !== RATE) return null;
-      channels = view.getUint16(at + 2, true);
-    } else if (name === 0x64617461 && channels > 0) {
-      const frames = Math.floor(Math.min(length, bytes.byteLength - at) / (2 * channels));
-      return Float32Array.from({ length: frames }, (_, n) => {
-        let sum = 0;
-        for (let c = 0; c < channels; c++) sum += view.getInt16(at + 2 * (n * channels + c), true);
-        return sum / channels / 32767;
-      });
+  add(event) {
+    if (event.kind === 'start') {
+      this.open = { block: element('strip').appendChild(make('span', '')), card: null };
     }
-    at += length + (length % 2);
+    const { block } = this.open;
+    block.style.background = event.label ? color(event.label) : 'var(--no-label)';
+    block.title = event.label ?? event.reason ?? '';
+    if (event.kind !== 'start') {
+      const card = this.#card(event);
+      if (this.open.card) this.open.card.replaceWith(card);
+      else if (this.isLive) element('utterances').prepend(card);
+      else element('utterances').append(card);
+      this.open.card = card;
+    }
+    this.open.event = event;
+    if (event.kind === 'start') this.spans.push(this.open);
   }
-  return null;
+
+  // Draws the strip up to `end` seconds of `whole`, or of the last minute.
+  draw(end, whole = Math.max(end, 10)) {
+    const length = this.isLive ? Math.min(whole, WINDOW_S) : whole;
+    const from = this.isLive ? Math.max(0, end - length) : 0;
+    for (const span of this.spans) {
+      const isOpen = span.event.kind === 'start' || span.event.kind === 'update';
+      const until = isOpen ? end : span.event.end;
+      const left = Math.max(span.event.start, from);
+      span.block.hidden = until <= from;
+      span.block.style.left = `${(100 * (left - from)) / length}%`;
+      span.block.style.width = `${(100 * Math.max(0, until - left)) / length}%`;
+    }
+    // A page that listens for days keeps what it shows.
+    while (this.isLive && this.spans.length > 200) {
+      const [oldest] = this.spans.splice(0, 1);
+      oldest.block.remove();
+      oldest.card?.remove();
+    }
+  }
+
+  get ended() {
+    return this.spans.map((span) => span.event).filter((event) => event.kind === 'end');
+  }
+
+  #card(event) {
+    const card = make('li', event.label ? '' : 'none');
+    card.classList.toggle('going-on', event.kind === 'update');
+    const head = card.appendChild(make('div', 'head'));
+    head.append(make('span', 'time', `${clock(event.start)} – ${clock(event.end)}`), make('span', 'label', title(event)));
+    if (event.probabilities.length) {
+      const bar = card.appendChild(make('div', 'bar'));
+      const legend = card.appendChild(make('div', 'legend'));
+      event.probabilities.forEach((p, i) => {
+        const label = recognizer.labels[i];
+        const part = bar.appendChild(make('div', ''));
+        part.style.cssText = `width: ${100 * p}%; background: ${color(label)}`;
+        legend.appendChild(make('span', '', `${label} ${(100 * p).toFixed(1)} %`))
+          .style.setProperty('--color', color(label));
+      });
+      bar.setAttribute('aria-hidden', 'true');
+    }
+    if (event.flags.length) card.append(make('div', 'flags', event.flags.join('; ')));
+    card.dataset.event = JSON.stringify(event);
+    return card;
+  }
 }
 
-async function decode(bytes) {
-  const exact = decodeWav(bytes);
-  if (exact) return exact;
-  const audio = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(bytes);
-  const sum = new Float64Array(audio.length);
-  for (let c = 0; c < audio.numberOfChannels; c++) {
-    audio.getChannelData(c).forEach((v, i) => { sum[i] += v; });
-  }
-  return Float32Array.from(sum, (v) => (v * 32768) / audio.numberOfChannels / 32767);
+function title(event) {
+  if (event.kind === 'update') return `${event.label ?? event.reason} …`;
+  if (event.kind === 'failed') return 'could not be recognised: are its samples in range?';
+  if (event.kind === 'discarded') return event.reason;
+  const name = event.label ?? `no label: ${event.reason}`;
+  return event.cut ? `${name} (goes on)` : name;
+}
+
+function showLevel(samples) {
+  let sum = 0;
+  for (const sample of samples) sum += sample * sample;
+  const decibel = Math.max(QUIETEST_DB, 10 * Math.log10(sum / samples.length || 1e-12));
+  element('level').style.width = `${100 * (1 - decibel / QUIETEST_DB)}%`;
+  element('level').parentElement.setAttribute('aria-valuenow', decibel.toFixed(0));
+  element('decibel').textContent = `${decibel.toFixed(0)} dB`;
+  element('state').textContent = recognizer.inSpeech ? 'sound' : 'silence';
+  element('state').classList.toggle('speech', recognizer.inSpeech);
+}
+
+function begin(rate) {
+  recognizer.start(rate, element('adapt').checked);
+  const percent = (100 * recognizer.abstainBelow).toFixed(0);
+  element('threshold').textContent = [
+    recognizer.abstainBelow > 0 ? `Below ${percent} % there is no label.` : '',
+    recognizer.cutAsTrained ? '' : 'Its training recordings were not cut as they are here.',
+  ].join(' ');
+}
+
+// What runs: another recording, or the microphone, stops it first.
+let running = null;
+async function stop() {
+  const { end } = running ?? {};
+  running = null;
+  await end?.();
 }
 
 async function recognise(name, bytes) {
-  let samples;
+  await stop();
+  const job = { end: null };
+  running = job;
+  say(`${name}: reading…`);
+  let recording;
   try {
-    samples = await decode(bytes);
+    recording = await decode(bytes);
   } catch (error) {
-    return say(`${name} is not audio that this browser reads: ${error.message}`, true);
+    return say(`${name} cannot be read: ${error.message}`, true);
   }
-  ser.reset();
-  const whole = push(samples);
-  const best = show();
-  if (best === -1) return say(`${name} is too short: 70 ms at least.`, true);
-  if (best < 0) return say(`${name}: no result; are its samples in range?`, true);
-  say(`${name}: ${labels[best]}${whole ? '' : ' (of its first 20 s)'}`);
+  if (running !== job) return undefined;
+  const { rate, samples } = recording;
+  const duration = samples.length / rate;
+  begin(rate);
+  const timeline = new Timeline(false);
+  const slice = Math.floor(SLICE_S * rate);
+  for (let at = 0; at < samples.length; at += slice) {
+    const heard = recognizer.push(samples.subarray(at, at + slice));
+    heard.forEach((event) => timeline.add(event));
+    timeline.draw(Math.min(at + slice, samples.length) / rate, duration);
+    say(`${name}: ${Math.round((100 * at) / samples.length)} %`);
+    await new Promise((resolve) => { setTimeout(resolve); });
+    if (running !== job) return undefined;
+  }
+  recognizer.finish().forEach((event) => timeline.add(event));
+  timeline.draw(duration, duration);
+  running = null;
+  return say(summary(name, timeline.ended, duration));
 }
 
-document.getElementById('file').addEventListener('change', async (event) => {
-  const file = event.target.files[0];
-  if (file) await recognise(file.name, await file.arrayBuffer());
-});
+function summary(name, utterances, duration) {
+  if (!utterances.length) return `${name}: no speech in ${duration.toFixed(1)} s.`;
+  const seconds = utterances.reduce((sum, { start, end }) => sum + end - start, 0);
+  const count = utterances.length === 1 ? 'one utterance' : `${utterances.length} utterances`;
+  return `${name}: ${count}, ${seconds.toFixed(1)} s of ${duration.toFixed(1)} s.`;
+}
 
-let microphone = null;
-document.getElementById('microphone').addEventListener('click', async (event) => {
-  if (microphone) {
-    microphone.stop();
-    microphone = null;
-    event.target.textContent = 'Microphone';
-    return;
-  }
-  try {
-    microphone = await listen();
-    event.target.textContent = 'Stop';
-  } catch (error) {
-    say(`No microphone: ${error.message}`, true);
-  }
-});
-
-// the last utterances of up to 20 s, shown twice a second
 async function listen() {
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
-  const context = new AudioContext({ sampleRate: RATE });
-  const code = 'registerProcessor("tap", class extends AudioWorkletProcessor {'
-    + ' process([input]) { if (input[0]) this.port.postMessage(input[0].slice()); return true; } });';
-  await context.audioWorklet.addModule(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })));
-  const tap = new AudioWorkletNode(context, 'tap', { numberOfOutputs: 0 });
-  context.createMediaStreamSource(stream).connect(tap);
-  ser.reset();
-  tap.port.onmessage = ({ data: heard }) => {
-    const data = heard.map((v) => (v * 32768) / 32767);
-    if (!push(data)) {
-      ser.reset();
-      push(data);
+  const button = element('microphone');
+  const job = { end: null };
+  await stop();
+  running = job;
+  say('Waiting for the microphone…');
+  let [timeline, heard, rate] = [null, 0, 0];
+  const take = (samples) => {
+    if (!timeline || running !== job) return;
+    try {
+      recognizer.push(samples).forEach((event) => timeline.add(event));
+    } catch (error) {
+      stop();
+      say(`Listening ended: ${error.message}`, true);
+      return;
     }
+    heard += samples.length;
+    showLevel(samples);
+    timeline.draw(heard / rate);
+    status.dataset.heard = heard / rate;
   };
-  const timer = setInterval(() => {
-    const best = show();
-    say(best < 0 ? 'Listening…' : `Listening: ${labels[best]}`);
-  }, UPDATE_MS);
-  return {
-    stop() {
-      clearInterval(timer);
-      stream.getTracks().forEach((track) => track.stop());
-      context.close();
-      say('Stopped.');
-    },
+  let source;
+  try {
+    source = await microphone(take, () => {
+      stop();
+      say('The microphone was disconnected.', true);
+    });
+  } catch (error) {
+    if (running === job) running = null;
+    return say(`No microphone: ${error.message}`, true);
+  }
+  if (running !== job) return source.stop();
+  rate = source.rate;
+  begin(rate);
+  timeline = new Timeline(true);
+  job.end = async () => {
+    recognizer.finish().forEach((event) => timeline.add(event));
+    timeline.draw(heard / rate);
+    button.textContent = 'Microphone';
+    button.setAttribute('aria-pressed', 'false');
+    element('listening').hidden = true;
+    say(summary('Stopped', timeline.ended, heard / rate));
+    await source.stop();
   };
+  button.textContent = 'Stop';
+  button.setAttribute('aria-pressed', 'true');
+  element('listening').hidden = false;
+  return say(`Listening to ${source.name || 'the microphone'} at ${rate} Hz.`);
 }
 
-// index.html?file=clip.wav recognises a recording beside the page: for links and for tests
+// Shows what went wrong that nobody expected.
+const guarded = (work) => work.catch((error) => say(`That failed: ${error.message}`, true));
+
+const recognizer = await Recognizer.load('wasm.wasm');
+try {
+  begin(48000);
+  say('Choose a recording or switch on the microphone.');
+} catch (error) {
+  say(`The model cannot be used: ${error.message}`, true);
+}
+
+element('file').addEventListener('change', ({ target }) => {
+  const [file] = target.files;
+  // The same file may be chosen again.
+  if (file) guarded(file.arrayBuffer().then((bytes) => recognise(file.name, bytes)).finally(() => { target.value = ''; }));
+});
+element('microphone').addEventListener('click', () => {
+  guarded(running?.end ? stop() : listen());
+});
+
+// index.html?file=clip.wav recognises a recording beside the page: for links and for tests.
 const linked = new URLSearchParams(location.search).get('file');
-if (linked && labels.length) {
+if (linked) {
   const answer = await fetch(linked);
-  if (answer.ok) await recognise(linked, await answer.arrayBuffer());
+  if (answer.ok) await guarded(answer.arrayBuffer().then((bytes) => recognise(linked, bytes)));
   else say(`${linked}: ${answer.status} ${answer.statusText}`, true);
 }
 document.body.dataset.ready = 'yes';

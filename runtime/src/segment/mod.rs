@@ -421,19 +421,14 @@ impl Segmenter {
     pub fn finish(&mut self) -> Option<(u64, Verdict)> {
         // The frames that a probability looked ahead to are decided by the last one.
         let open = (LOOK_AHEAD as u32).saturating_sub(self.decided);
-        // An utterance may end among them; none starts.
-        let mut ended = None;
-        for back in (0..open).rev() {
-            if self.in_speech() && u64::from(back) < self.heard {
-                ended = match self.step(u64::from(back)) {
-                    Activity::End { at, verdict } => Some((at, verdict)),
-                    _ => ended,
-                };
-            }
-        }
         self.decided = LOOK_AHEAD as u32;
-        if ended.is_some() {
-            return ended;
+        for back in (0..open).rev() {
+            if self.in_speech()
+                && u64::from(back) < self.heard
+                && let Activity::End { at, verdict } = self.step(u64::from(back))
+            {
+                return Some((at, verdict));
+            }
         }
         let Phase::Speech(utterance) = self.phase else {
             self.phase = Phase::Silence { active: 0 };

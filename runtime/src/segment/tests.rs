@@ -195,6 +195,21 @@ fn the_end_of_the_stream_ends_the_utterance() {
 }
 
 #[test]
+fn a_hangover_that_ends_with_the_stream_loses_nothing() {
+    for pause in (0..1_000).step_by(10) {
+        let seconds = 2.0 + pause as f32 / 1_000.0;
+        let samples = stream(16_000, seconds, -65.0, -20.0, (1.0, 2.0));
+        let mut segmenter = Segmenter::new(16_000, level_alone()).unwrap();
+        let mut found = utterances(&run(&mut segmenter, &samples, 160));
+        found.extend(segmenter.finish().map(|(at, verdict)| (0, at, verdict)));
+        assert!(
+            matches!(found[..], [(_, _, Verdict::Speech)]),
+            "{pause} ms: {found:?}"
+        );
+    }
+}
+
+#[test]
 fn hostile_samples_do_no_harm() {
     for rate in [8_000, 16_000, 24_414, 96_000] {
         for config in [SegmentConfig::default(), level_alone()] {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::ExperimentError;
 pub use crate::config::TrainingRows as Setting;
 use crate::config::{ClassifierInput, Config};
+use crate::data::text::TextError;
 use crate::gan::cycle_gan::CycleGanConfig;
 use crate::gan::prior_gan::PriorGanConfig;
 use crate::reduce::autoencoder::AutoencoderConfig;

@@ -22,6 +22,7 @@ use ser_runtime::hearing::{Hearing, HearingInfo};
 use ser_runtime::quality::Quality;
 
 use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 
 use crate::corpus::{Corpus, Fingerprint, SameAudio, Utterance, duplicates};
 use crate::data::stream;
@@ -38,7 +39,7 @@ pub struct ExtractionOptions {
     /// What is made of a recording.
     pub hearing: Hearing,
     /// Copies with moved ends.
-    pub vary: Option<VaryEnds>,
+    pub vary: Option<Vary>,
     /// What is added to recordings before they are heard: for tests of a model.
     pub room: Room,
     /// Seed of the copies and of the noise.
@@ -50,13 +51,19 @@ pub struct ExtractionOptions {
 }
 
 /// Copies of every utterance whose ends are drawn anew, so that a model learns that the place of a cut means nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VaryEnds {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Vary {
     /// Copies of each utterance.
     pub copies: u32,
     /// Each end moves by up to so many milliseconds, within the recording.
     pub by_ms: u32,
+    /// Every other copy gets pink noise, too: its level is drawn from the [`NOISE_RANGE_DB`] below this one, in dB
+    /// relative to full scale.
+    pub noise_dbfs: Option<f32>,
 }
+
+/// Range of the levels of noise in copies, in dB.
+pub const NOISE_RANGE_DB: f32 = 30.0;
 
 /// What an extraction did.
 #[derive(Debug, Clone)]
@@ -282,9 +289,12 @@ pub fn extract(
 /// What the rows of a journal depend on beside the extractor.
 fn heard_as(options: &ExtractionOptions) -> String {
     let hearing = serde_json::to_string(&HearingInfo::from(options.hearing)).unwrap_or_default();
-    let vary = options
-        .vary
-        .map_or_else(String::new, |v| format!("{} by {} ms", v.copies, v.by_ms));
+    let vary = options.vary.map_or_else(String::new, |v| {
+        let noise = v
+            .noise_dbfs
+            .map_or_else(String::new, |n| format!(", noise to {n} dBFS"));
+        format!("{} by {} ms{noise}", v.copies, v.by_ms)
+    });
     let Room { pad_s, noise_dbfs } = options.room;
     let noise = noise_dbfs.map_or_else(String::new, |level| format!("{level} dBFS"));
     format!(
@@ -362,21 +372,36 @@ fn copies(
     name: &str,
     index: usize,
     span: Span,
-    vary: &VaryEnds,
+    vary: &Vary,
     options: &ExtractionOptions,
 ) -> Result<Vec<Row>, ExtractError> {
     let reach = i64::from(vary.by_ms) * i64::from(pcm.sample_rate) / 1_000;
     let mut random = stream(options.seed, name, index);
-    let mut moved = |at: u64| {
+    let moved = |at: u64, random: &mut ChaCha8Rng| {
         let by = random.random_range(-reach..=reach);
-        usize::try_from(at.saturating_add_signed(by)).unwrap_or(usize::MAX)
+        let at = usize::try_from(at.saturating_add_signed(by)).unwrap_or(usize::MAX);
+        at.min(pcm.samples.len())
     };
     let mut rows = Vec::new();
     for copy in 1..=vary.copies {
-        let range = moved(span.start)..moved(span.end);
+        let start = moved(span.start, &mut random);
+        let end = moved(span.end, &mut random).max(start);
+        let mut part = Pcm {
+            samples: pcm.samples[start..end].to_vec(),
+            sample_rate: pcm.sample_rate,
+            channels: pcm.channels,
+        };
+        let noise = vary.noise_dbfs.filter(|_| copy % 2 == 0);
+        let room = Room {
+            pad_s: 0.0,
+            noise_dbfs: noise.map(|most| most - random.random_range(0.0..=NOISE_RANGE_DB)),
+        };
+        room.around(&mut part, &format!("{name}, {index}, {copy}"), options.seed);
         let set = options.feature_set;
-        match extract_range(pcm, range, set, options.hearing.sample_rate) {
-            Ok(extracted) if extracted.quality.unfit().is_none() => {
+        match extract_range(&part, 0..end - start, set, options.hearing.sample_rate) {
+            Ok(mut extracted) if extracted.quality.unfit().is_none() => {
+                extracted.span.start += start as u64;
+                extracted.span.end += start as u64;
                 rows.push(row(extracted, pcm, false, Some(copy)));
             }
             Ok(_) | Err(ExtractError::Finish(FinishError::TooShort { .. })) => {}

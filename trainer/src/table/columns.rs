@@ -451,7 +451,7 @@ impl Fields {
         let mut wanted: Vec<Meaning> = fields().map(|(_, meaning)| meaning).collect();
         wanted.push(Meaning::End);
         let assigned = fields()
-            .filter_map(|(field, meaning)| Some((meaning, map.fields.get(&field).cloned())))
+            .map(|(field, meaning)| (meaning, map.fields.get(&field).cloned()))
             .filter(|(_, name)| name.is_some())
             .collect();
         let found = Columns::find(&header, &wanted, &assigned).map_err(failed)?;

@@ -375,7 +375,7 @@ impl<'a> StaticModel<'a> {
     }
 
     /// Indices of the features that the model reads, ascending.
-    pub fn selection(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
+    pub fn selection(&self) -> impl ExactSizeIterator<Item = usize> + DoubleEndedIterator + '_ {
         let selection = self.selection;
         (0..self.offset.len()).map(move |i| selection.get(i).map_or(i, |&index| index as usize))
     }
@@ -425,6 +425,12 @@ impl<'a> StaticModel<'a> {
     /// Whether the training recordings were cut as a stream is cut here by `config`.
     pub fn cut_as(&self, config: &CutConfig) -> bool {
         self.segmenter() == Some(SEGMENTER_ID) && self.cut_fingerprint == config.fingerprint()
+    }
+
+    /// Offset and scale of each feature of the [selection](Self::selection), where they lie:
+    /// normalised = (x - offset) · scale.
+    pub fn normaliser(&self) -> (&'a [f32], &'a [f32]) {
+        (self.offset, self.scale)
     }
 
     /// The fixed normaliser of all features, for an adaptive one: offset 0 and scale 0 for those

@@ -139,7 +139,7 @@ impl<R: Read> TextTable<R> {
             && self
                 .record
                 .iter()
-                .last()
+                .next_back()
                 .is_some_and(|c| !trim(c).is_empty());
         if one_more
             && self
@@ -388,7 +388,7 @@ fn separator_line(line: &str) -> Option<u8> {
     let line = line.trim_matches('"');
     // A tab has been trimmed away.
     let mark = line.get(..4).filter(|s| s.eq_ignore_ascii_case("sep="))?;
-    match line[mark.len()..].as_bytes() {
+    match &line.as_bytes()[mark.len()..] {
         [] => Some(b'\t'),
         [one] => Some(*one),
         b"\\t" => Some(b'\t'),
