@@ -1,6 +1,6 @@
 //! `ser-train corpus`: from a folder in a corpus's own layout to a corpus file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use regex_lite::Regex;
@@ -77,8 +77,8 @@ fn parse_labels(names: Option<Vec<String>>) -> Labels {
 /// Fields that are given twice are a slip of the pen.
 fn columns(
     given: Vec<(Meaning, Option<String>)>,
-) -> Result<std::collections::BTreeMap<Meaning, Option<String>>, crate::Error> {
-    let mut columns = std::collections::BTreeMap::new();
+) -> Result<BTreeMap<Meaning, Option<String>>, crate::Error> {
+    let mut columns = BTreeMap::new();
     for (meaning, column) in given {
         if columns.insert(meaning, column).is_some() {
             let message = format!("--column {}= is given twice", meaning.name());

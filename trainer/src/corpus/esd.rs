@@ -1,8 +1,8 @@
 //! ESD (Zhou et al. 2021, 2022): 350 sentences in five emotions by each of ten speakers of Mandarin (0001 … 0010) and ten of
 //! English (0011 … 0020); for research only.
 //!
-//! `0011_000351` is speaker 0011, utterance 351: each speaker's 1750 are 350 neutral ones, then angry, happy, sad and surprised, as
-//! the folders of the corpus show. Where the folder is named after an emotion, it must agree; folders `train`, `evaluation` and `test`
+//! `0011_000351` is speaker 0011, utterance 351: each speaker's 1750 are 350 neutral ones, then angry, happy, sad and surprised (as
+//! remembered; published file lists agree where they were seen). Where the folder is named after an emotion, it must agree; folders `train`, `evaluation` and `test`
 //! give the split. Genders are those of the corpus's README.
 
 use super::counts::Whole;

@@ -19,6 +19,7 @@ use super::joined::{Entries, Entry, join, place};
 use super::layout::{Found, listed};
 use crate::data::text::TextTable;
 
+/// The README's table, as remembered; the parts add up to its 9989, 1109 and 2610.
 pub(super) const WHOLE: Whole = Whole {
     name: "MELD",
     group: "split",
@@ -155,4 +156,16 @@ fn read_table(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counts_add_up_to_the_published_ones() {
+        let of_part = |i: usize| WHOLE.counts.iter().map(|(_, n)| n[i]).sum::<usize>();
+        assert_eq!([of_part(0), of_part(1), of_part(2)], [9989, 1109, 2610]);
+        assert_eq!(of_part(0) + of_part(1) + of_part(2), WHOLE.total);
+    }
 }

@@ -14,7 +14,7 @@ pub(super) const LAYOUT: Layout = Layout {
     labels: None,
 };
 
-/// The paper's table; they add up to its 3000.
+/// The paper's table, as remembered; they add up to its 3000.
 pub(super) const WHOLE: Whole = Whole {
     name: "ShEMO",
     group: "recordings",

@@ -1,7 +1,7 @@
 //! Rows of a table of recordings, whoever wrote it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::segment::Segment;
 use super::{CorpusError, Finding, UNKNOWN_SPEAKER, Utterance};
@@ -72,7 +72,8 @@ pub(super) fn list(path: &Path, assigned: &Assigned) -> Result<Listed, CorpusErr
         }
         channels.extend(utterance.channel);
         let segment = utterance.segment.map(|s| s.key());
-        let key = (utterance.path.clone(), segment, utterance.channel);
+        let file = with_slashes(&utterance.path, |_| false);
+        let key = (file, segment, utterance.channel);
         match seen.get(&key) {
             Some(&first) => {
                 let line: u64 = listed.rows.get(first).map_or(0, |r: &Listing| r.line);
@@ -326,7 +327,8 @@ fn offset_means(columns: &Columns, header: &[String]) -> Result<Option<Meaning>,
 
 /// Without steps that stay where they are: `./a.wav` is `a.wav`.
 fn tidy(path: &str) -> PathBuf {
-    Path::new(path).components().collect()
+    let steps = Path::new(path).components();
+    steps.filter(|c| !matches!(c, Component::CurDir)).collect()
 }
 
 /// The path with slashes for backslashes, where that is needed to find it.
