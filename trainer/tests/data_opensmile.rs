@@ -350,6 +350,41 @@ fn python_tables_with_segments_and_spreadsheets_with_decimal_commas() {
     );
 }
 
+#[test]
+fn manifests_find_windows_paths_and_segments() {
+    let folder = Folder::new();
+    let with = |manifest: &str| ImportOptions {
+        manifest: Some(folder.file("m.csv", manifest)),
+        ..Default::default()
+    };
+    let t = import_text(
+        "t.arff",
+        ARFF_3,
+        &with("path,speaker,emotion\nx/a-sad.flac,s,sad\ny/b-happy.wav,t,happy\n"),
+    );
+    let error = t.unwrap_err().to_string();
+    assert!(
+        error.contains("row 2: \"o'brien, b-happy.wav\" is not in"),
+        "{error}"
+    );
+    let t = import_text(
+        "t.arff",
+        ARFF_2,
+        &with("path,speaker,emotion\nx/a-sad.flac,s,sad\n\"d'or, b-happy.wav\",t,happy\n"),
+    );
+    assert_eq!(emotions(&t.unwrap().read.table), ["sad", "happy"]);
+    let text = "file,start,end,F0\n\
+        a.wav,0 days 00:00:00,0 days 00:00:01.500000,1\n\
+        a.wav,0 days 00:00:01.500000,NaT,2\n";
+    let segments = "file,start,end,speaker,emotion\na.wav,1.5,3,s,sad\na.wav,0,1.5,t,glad\n";
+    let t = import_text("t.csv", text, &with(segments))
+        .unwrap()
+        .read
+        .table;
+    assert_eq!(emotions(&t), ["glad", "sad"]);
+    assert_eq!(t.speakers(), ["s", "t"]);
+}
+
 /// Our own CSV, saved again by a spreadsheet: what it says of itself survives, or its names speak.
 #[test]
 fn our_own_csv_comes_back_from_a_spreadsheet() {

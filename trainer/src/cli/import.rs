@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use regex_lite::Regex;
 
-use super::corpus::parse_pair;
+use super::corpus::{parse_pair, warn};
 use super::tables::{TableOptions, lines};
+use crate::data::checks::Described;
 use crate::table::{ColumnMap, FeatureTable, ImportOptions, Join, MetaField, ReadOptions, import};
 
 /// Arguments of `ser-train import`.
@@ -80,6 +81,7 @@ pub fn run(args: Args) -> Result<(), crate::Error> {
     for line in lines(&imported.read) {
         println!("{line}");
     }
+    warn(&Described::table_findings(table, &[]));
     for (label, count) in &imported.left_out {
         println!("left out: {count} × {label}");
     }

@@ -14,6 +14,9 @@ use super::{
 use crate::Error;
 use crate::corpus::{Corpus, Utterance};
 
+/// How far apart two times are that are meant to be the same, in seconds.
+const SAME_TIME_S: f64 = 2e-3;
+
 /// How rows of the table find their lines in the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Join {
@@ -277,7 +280,7 @@ fn fill_from_manifest(
                     ))
                 })?;
                 index
-                    .find(recording)
+                    .find(recording, m.start_s)
                     .map_err(|e| bad(format!("row {row}: {recording:?} {e} {}", file.display())))
             };
             meta.iter().map(find).collect::<Result<_, _>>()?
@@ -306,43 +309,55 @@ fn fill_from_manifest(
 
 /// Lines of a manifest by path and by file name.
 struct NameIndex<'a> {
-    by_path: HashMap<&'a Path, &'a Utterance>,
+    by_path: HashMap<String, Vec<&'a Utterance>>,
     by_stem: HashMap<String, Vec<&'a Utterance>>,
 }
 
 impl<'a> NameIndex<'a> {
     fn new(manifest: &'a Corpus) -> Self {
-        let mut by_stem: HashMap<String, Vec<&Utterance>> = HashMap::new();
+        let mut index = Self {
+            by_path: HashMap::new(),
+            by_stem: HashMap::new(),
+        };
         for u in &manifest.utterances {
-            by_stem.entry(stem(&u.path)).or_default().push(u);
+            let path = u.path.to_string_lossy().replace('\\', "/");
+            let stem = stem(&path);
+            index.by_stem.entry(stem).or_default().push(u);
+            index.by_path.entry(path).or_default().push(u);
         }
-        Self {
-            by_path: manifest
-                .utterances
-                .iter()
-                .map(|u| (u.path.as_path(), u))
-                .collect(),
-            by_stem,
-        }
+        index
     }
 
-    fn find(&self, recording: &str) -> Result<&'a Utterance, String> {
-        let path = Path::new(recording);
-        if let Some(u) = self.by_path.get(path) {
-            return Ok(u);
+    /// The line of a recording, of its segment that begins at `start_s` if there are several.
+    fn find(&self, recording: &str, start_s: Option<f32>) -> Result<&'a Utterance, String> {
+        let path = recording.replace('\\', "/");
+        let lines = match self.by_path.get(&path) {
+            Some(lines) => lines,
+            None => match self.by_stem.get(&stem(&path)) {
+                Some(lines) => lines,
+                None => return Err("is not in".to_owned()),
+            },
+        };
+        if let [one] = lines[..] {
+            return Ok(one);
         }
-        match self.by_stem.get(&stem(path)).map(Vec::as_slice) {
-            Some([one]) => Ok(one),
-            Some(many) => Err(format!("fits {} lines of", many.len())),
-            None => Err("is not in".to_owned()),
+        let begins = |u: &&&Utterance| {
+            let start = u.segment.map_or(0.0, |s| s.start_s);
+            start_s.is_some_and(|s| (f64::from(s) - start).abs() <= SAME_TIME_S)
+        };
+        let mut hits = lines.iter().filter(begins);
+        match (hits.next(), hits.next()) {
+            (Some(one), None) => Ok(one),
+            _ => Err(format!("fits {} lines of", lines.len())),
         }
     }
 }
 
-fn stem(path: &Path) -> String {
-    path.file_stem()
-        .map(|s| s.to_string_lossy().into_owned())
-        .unwrap_or_default()
+/// The file name without its folder and ending.
+fn stem(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let name = Path::new(name).file_stem().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// Renames and selects labels; one that does not occur is refused.
