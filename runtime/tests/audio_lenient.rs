@@ -6,7 +6,7 @@ use common::flac::Flac;
 use common::odd::{clean, odd, read};
 use common::riff::{Chunk, Format, ramp, riff, riff_of};
 use proptest::prelude::*;
-use ser_runtime::audio::{AudioError, AudioReader, AudioWarning, Pcm, ReadOptions, read_whole};
+use ser_runtime::audio::{AudioError, AudioReader, AudioWarning, read_whole};
 
 const PCM: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71];
 const AMBISONIC: [u8; 14] = [
