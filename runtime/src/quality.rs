@@ -301,7 +301,35 @@ mod tests {
         assert!(short.too_short && !heard(&[0.1; 4_800]).quality(20, Some(19)).too_short);
         assert!(heard(&[]).quality(0, Some(0)).silent);
         let unknown = heard(&[0.1; 8_000]).quality(10, None);
-        assert!(unknown.is_good() && unknown.voiced_fraction.is_none());
+        assert!(unknown.unfit().is_none() && unknown.voiced_fraction.is_none());
+        let far = heard(&[0.1; 8_000].map(|v: f32| v * 327.0)).quality(40, Some(30));
+        assert_eq!(far.unfit(), Some(Reason::NotInRange));
+    }
+
+    #[test]
+    fn a_telephone_s_band_is_flagged_at_rates_that_hold_more() {
+        let tone = |hertz: f32, rate: f32, level: f32| {
+            let step = core::f32::consts::TAU * hertz / rate;
+            core::array::from_fn::<f32, 16_000, _>(|i| level * libm::sinf(i as f32 * step))
+        };
+        let narrow = |samples: &[f32], rate: u32| {
+            let mut meter = QualityMeter::new(rate);
+            meter.push(samples);
+            meter.quality(100, Some(60)).narrow_band
+        };
+        let low = tone(3_000.0, 16_000.0, 0.3);
+        assert!(narrow(&low, 16_000));
+        let both: [f32; 16_000] = {
+            // 40 dB below is as much as there is of a voice up there.
+            let high = tone(6_500.0, 16_000.0, 0.003);
+            core::array::from_fn(|i| low[i] + high[i])
+        };
+        assert!(!narrow(&both, 16_000));
+        assert!(
+            !narrow(&tone(3_000.0, 8_000.0, 0.3), 8_000),
+            "all that it can hold"
+        );
+        assert!(!narrow(&[0.0; 16_000], 16_000), "silence has no band");
     }
 
     #[test]

@@ -61,7 +61,8 @@ fn floats_are_taken_as_they_are() {
 
 #[test]
 fn g711_expands_to_16_bit() {
-    // ITU-T G.711: the largest A-law magnitude is 32256, the largest µ-law magnitude 32124 on the 16-bit scale; µ-law 0xff is +0.
+    // ITU-T G.711: the largest A-law magnitude is 32256, the largest µ-law magnitude 32124 on the
+    // 16-bit scale; µ-law 0xff is +0.
     let pcm = decode(&Wav::Alaw.file_of(8_000, 1, &[0xaa, 0x2a, 0xd5])).unwrap();
     assert_eq!(
         pcm.samples,
@@ -114,7 +115,8 @@ fn extensible_headers_and_other_chunks_are_understood() {
         "the RIFF size, now wrong, does not matter"
     );
 
-    // RF64, as recorders write it that do not know the length before: the sizes are in a chunk of their own.
+    // RF64, as recorders write it that do not know the length before: the sizes are in a chunk of
+    // their own.
     let mut rf64 = b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0".to_vec();
     let data = (plain.len() - 44) as u64;
     [data + 80, data, 4, 0]
@@ -422,7 +424,8 @@ fn flac_recordings_decode_and_damage_is_found() {
     for length in [20, 60, bytes.len() / 2, bytes.len() - 1] {
         assert!(oddities(&bytes[..length]).is_err() || oddities(&bytes[..length]).unwrap() == 1);
     }
-    // The first bytes hold lengths and rates, the rest samples: any change there must not go unnoticed.
+    // The first bytes hold lengths and rates, the rest samples: any change there must not go
+    // unnoticed.
     let mut random = Random::new(5);
     for round in 0..200 {
         let mut damaged = bytes.clone();

@@ -391,7 +391,8 @@ fn headerless_pcm_is_not_mistaken_for_anything() {
             .collect();
         assert_eq!(sniff(&bytes), Sniffed::Raw, "round {round}");
     }
-    // Silence of every code, quiet noise on one side of zero (printable in A-law), small negative samples.
+    // Silence of every code, quiet noise on one side of zero (printable in A-law), small negative
+    // samples.
     for code in 0..=255_u8 {
         for length in [12, 64, 160, 512, 4_096] {
             assert_eq!(sniff(&vec![code; length]), Sniffed::Raw, "{code:#x}");

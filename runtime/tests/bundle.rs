@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use common::Random;
 use common::tiny::Tiny;
 use ser_runtime::bundle::{
-    self, Bundle, BundleError, CHECKSUMS_FILE, MANIFEST_FILE, Manifest, Score, sha256_hex,
+    self, Bundle, BundleError, CHECKSUMS_FILE, FORMAT_VERSION, MANIFEST_FILE, Manifest, Score,
+    sha256_hex,
 };
 use serde_json::{Value, json};
 
@@ -191,11 +192,11 @@ fn missing_things_are_named() {
 #[test]
 fn another_format_version_is_refused_before_anything_else() {
     let error = refusal(4, |m| {
-        m["format_version"] = json!(2);
+        m["format_version"] = json!(FORMAT_VERSION + 1);
         m["a_field_of_the_future"] = json!(true);
     });
     assert!(
-        matches!(error, BundleError::FormatVersion { found: 2, .. }),
+        matches!(error, BundleError::FormatVersion { found, .. } if found == FORMAT_VERSION + 1),
         "{error}"
     );
     let text = refusal(4, |m| m["format_version"] = json!("one")).to_string();

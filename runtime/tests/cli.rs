@@ -97,7 +97,7 @@ fn a_reader_that_leaves_is_no_panic() {
     for format in ["csv", "json"] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ser-run"));
         let mut child = command
-            .args(["features", path(&voice), "--format", format])
+            .args(["features", "--whole", path(&voice), "--format", format])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -121,7 +121,7 @@ fn a_full_disk_under_the_output_is_an_error() {
         &Wav::S16.file(16_000, 1, &vowel(16_000, 150.0, 0.7)),
     );
     for args in [
-        &["features", path(&voice)][..],
+        &["features", "--whole", path(&voice)][..],
         &["predict", "-m", fixture.model(), path(&voice)],
         &["info", "-m", fixture.model()],
     ] {

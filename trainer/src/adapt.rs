@@ -287,7 +287,7 @@ pub fn simulate(
     // Refuses what cannot be adapted before the long part.
     OwnedAdapter::owned(&simulator.normaliser, options.adapt)?;
 
-    let all: Vec<usize> = (0..task.len()).collect();
+    let all: Vec<usize> = (0..task.len()).filter(|&i| !task.is_copy(i)).collect();
     let mut by_speaker: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
     for &i in &all {
         let meta = &table.meta[task.rows[i]];

@@ -60,6 +60,26 @@ pub fn write_hint(error: &io::Error) -> &'static str {
     }
 }
 
+/// What to tell somebody whose read failed: empty unless the cause has a known remedy.
+#[must_use]
+pub fn read_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => " (you may not read it: change its permissions)",
+        io::ErrorKind::IsADirectory => " (it is a folder: name a file in it)",
+        _ => "",
+    }
+}
+
+/// The hint for an error of reading or of writing, as `action` says.
+#[must_use]
+pub(crate) fn hint(action: &str, error: &io::Error) -> &'static str {
+    if action == "read" {
+        read_hint(error)
+    } else {
+        write_hint(error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

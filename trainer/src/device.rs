@@ -4,8 +4,8 @@ use std::fmt;
 
 use burn::tensor::Device;
 
-/// What the user asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+/// What the user asked for; by default, of every command, [`Auto`](Self::Auto).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum DeviceChoice {
     /// The CPU (burn's flex backend): always there.
     Cpu,
@@ -14,6 +14,7 @@ pub enum DeviceChoice {
     /// An NVIDIA GPU through CUDA; needs a build with the cargo feature `cuda`.
     Cuda,
     /// A hardware GPU where this build and this machine have one, else the CPU.
+    #[default]
     Auto,
 }
 

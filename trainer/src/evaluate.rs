@@ -80,7 +80,7 @@ pub enum EvaluateError {
         source: FitError,
     },
     /// Reading or writing failed.
-    #[error("cannot {action} {}: {source}{}", path.display(), atomic::write_hint(source))]
+    #[error("cannot {action} {}: {source}{}", path.display(), atomic::hint(action, source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -687,13 +687,24 @@ fn protocol(
             }
         ),
     };
+    let copied = (0..task.len()).filter(|&i| task.is_copy(i)).count();
+    let copies = match copied {
+        0 => String::new(),
+        n => format!(" (and {n} copies with other ends or noise, to learn from alone)"),
+    };
+    let hearing = task.table.feature_set.hearing.as_ref();
+    let heard = match hearing.map(|h| h.cut.is_some()) {
+        Some(true) => "utterances, cut as a device cuts them",
+        Some(false) => "whole recordings",
+        None => "rows",
+    };
     let repeats = match seeds {
         [one] => format!("seed {one}"),
         many => format!("{} seeds from {}", many.len(), config.seed),
     };
     format!(
-        "{parted}; {} recordings, {} labels ({}); strict: normaliser fitted on the training rows of the fold alone; {stopping}; {repeats}",
-        task.len(),
+        "{parted}; {} {heard}{copies}, {} labels ({}); strict: normaliser fitted on the training rows of the fold alone; {stopping}; {repeats}",
+        task.len() - copied,
         task.labels.len(),
         task.labels.join(", ")
     )

@@ -142,7 +142,7 @@ fn labels_of_iemocap_can_be_mapped_otherwise() {
         let options = ImportOptions {
             map: map.map(|(old, new)| [(old.to_owned(), new.to_owned())].into()),
             labels,
-            corpus: None,
+            ..ImportOptions::default()
         };
         let found = import(CorpusFormat::Iemocap, tree.path(), &options).unwrap();
         assert!(found.findings.is_empty(), "{}", findings(&found));
@@ -217,10 +217,10 @@ fn label_files_with_a_byte_order_mark_and_windows_line_ends_are_read() {
         .flat_map(u16::to_le_bytes)
         .collect();
     tree.write(path, &wide);
-    let found = read(CorpusFormat::Iemocap, &tree);
-    assert_eq!(found.corpus.utterances.len(), 3);
-    let text = findings(&found);
-    assert!(text.contains("Ses01F_impro01.txt: UTF-16"), "{text}");
+    assert_eq!(
+        read(CorpusFormat::Iemocap, &tree).corpus.utterances.len(),
+        5
+    );
 }
 
 #[test]

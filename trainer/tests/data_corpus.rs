@@ -111,7 +111,7 @@ fn labels_are_renamed_then_selected() {
     let options = ImportOptions {
         map: map("bored"),
         labels: set(&["neutral", "sad"]),
-        corpus: None,
+        ..Default::default()
     };
     let found = import(CorpusFormat::Emodb, dir.path(), &options).unwrap();
     assert_eq!(
@@ -205,14 +205,11 @@ fn manifests_name_line_and_column_of_what_is_wrong() {
     for (text, expected) in [
         ("", "empty"),
         ("path,speaker,emotion\n", "no recordings"),
-        (
-            "path,emotion\na.wav,angry\n",
-            "column \"speaker\" is missing",
-        ),
+        ("path,speaker\na.wav,s\n", "column \"emotion\" is missing"),
         ("path,speaker,emotion,speaker\na.wav,s,angry,s\n", "twice"),
         (
-            "path,speaker,emotion\na.wav,s1,angry\nb.wav,,sad\n",
-            "line 3, column \"speaker\": the field is empty",
+            "path,speaker,emotion\na.wav,s1,angry\n,s1,sad\n",
+            "line 3, column \"path\": the field is empty",
         ),
         (
             "path,speaker,emotion\na.wav,s1,angry\nc.wav,s1,sad\n",
@@ -231,14 +228,6 @@ fn manifests_name_line_and_column_of_what_is_wrong() {
         assert!(error.contains(expected), "{text:?} gave {error:?}");
         assert!(error.contains("manifest.csv"), "{error}");
     }
-    std::fs::write(&path, b"path,speaker,emotion\na.wav,\xff,angry\n").unwrap();
-    let error = import(CorpusFormat::Manifest, &path, &ImportOptions::default())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("line 2") && error.contains("UTF-8"),
-        "{error}"
-    );
 }
 
 #[test]

@@ -42,7 +42,9 @@ impl Voices {
             .arg("extract")
             .arg(self.at("corpus.csv"))
             .arg("-o")
-            .arg(self.at(output));
+            .arg(self.at(output))
+            // Synthetic voices are no speech.
+            .arg("--whole");
         command
     }
 

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use ser_runtime::audio::read_audio;
 use ser_runtime::hearing::Hearing;
-use ser_trainer::corpus::Corpus;
+use ser_trainer::corpus::{Corpus, Segment};
 use ser_trainer::data::folds::{Grouping, leave_one_out};
 use ser_trainer::data::task::Task;
-use ser_trainer::extract::{Extraction, ExtractionOptions, Room, VaryEnds, extract};
+use ser_trainer::extract::{Extraction, ExtractionOptions, Room, Vary, extract};
 use ser_trainer::table::FeatureTable;
 
 /// Every `step`-th of the committed recordings of real speech.
@@ -82,9 +82,10 @@ fn pauses_change_little_and_noise_below_speech_as_little() {
 fn copies_have_other_ends_and_are_never_tested_on() {
     let corpus = corpus(4);
     let options = ExtractionOptions {
-        vary: Some(VaryEnds {
+        vary: Some(Vary {
             copies: 2,
             by_ms: 150,
+            noise_dbfs: Some(-45.0),
         }),
         seed: 3,
         ..ExtractionOptions::default()
@@ -162,4 +163,48 @@ fn recordings_without_speech_are_left_out_and_named() {
             .iter()
             .any(|(path, q)| Path::new(path) == silence && q.silent)
     );
+}
+
+#[test]
+fn a_label_for_a_part_of_a_file_is_learnt_from_that_part() {
+    let mut corpus = corpus(70);
+    let whole = corpus.utterances[0].clone();
+    let file = corpus.resolve(&whole);
+    let pcm = read_audio(&file).unwrap();
+    let middle = pcm.duration_s() / 2.0;
+    let part = |start_s, end_s| {
+        let mut part = whole.clone();
+        part.segment = Segment::new(start_s, end_s).unwrap();
+        part
+    };
+    corpus.utterances = vec![part(0.0, Some(middle)), part(middle, None)];
+    let taken_whole = ExtractionOptions {
+        hearing: Hearing::WHOLE,
+        ..ExtractionOptions::default()
+    };
+    let table = measured(&corpus, &taken_whole).table;
+    let places: Vec<(f32, f32)> = places(&table, &whole.path);
+    let half = middle as f32;
+    assert_eq!(places.len(), 2);
+    for ((start, duration), wanted) in places.iter().zip([0.0, half]) {
+        assert!((start - wanted).abs() < 1e-3 && (duration - half).abs() < 1e-3);
+    }
+    let at = (middle * f64::from(pcm.sample_rate)).round() as usize;
+    let set = taken_whole.feature_set;
+    let second = ser_runtime::extract::extract_range(&pcm, at..pcm.samples.len(), set, None);
+    assert_eq!(table.row(1), second.unwrap().features.as_slice());
+
+    // The one channel that there is, and one that is not; a part that is not there.
+    let mut first = part(0.0, Some(middle));
+    first.channel = Some(0);
+    corpus.utterances = vec![first];
+    assert_eq!(measured(&corpus, &taken_whole).table.row(0), table.row(0));
+    let mut second = part(0.0, Some(middle));
+    second.channel = Some(1);
+    corpus.utterances.extend([second, part(middle * 4.0, None)]);
+    let folder = tempfile::tempdir().unwrap();
+    let error = extract(&corpus, &folder.path().join("t.csv"), &taken_whole);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("channel 1"), "{error}");
+    assert!(error.contains("times those of this file"), "{error}");
 }

@@ -116,7 +116,7 @@ fn bad_csv_is_refused_by_row_and_column() {
         ),
         (
             "path,speaker,emotion,f1,f2\na,s,e,1,2\nb,s,e,1\n",
-            "row 2 (line 3) has 4 fields, the header has 5",
+            "line 3: 4 fields, the header has 5",
         ),
         (
             "path,speaker,emotion,f1,f2\na,s,e,1,2\nb,s,e,1,NaN\n",
@@ -217,9 +217,7 @@ fn damaged_parquet_is_an_error_not_a_panic() {
         let message = FeatureTable::read(&path).unwrap_err().to_string();
         assert!(message.contains("t.parquet"), "{message}");
     }
+    // The contents decide, not the name.
     std::fs::write(&path, "path,speaker,emotion,f1\na,s,e,1\n").unwrap();
-    assert!(matches!(
-        FeatureTable::read(&path),
-        Err(TableError::Malformed { .. })
-    ));
+    assert_eq!(FeatureTable::read(&path).unwrap().values, [1.0]);
 }

@@ -446,7 +446,7 @@ settings = ["real", "synthetic", "real+synthetic"]
     ]);
     let words = twice.unwrap_err().to_string();
     assert!(
-        words.contains("again.parquet") && words.contains("near.parquet already"),
+        words.contains("again.parquet") && words.contains("of near.parquet"),
         "{words}"
     );
 }

@@ -55,7 +55,8 @@ pub enum AudioError {
         /// The recording.
         file: String,
     },
-    /// Something is odd, and [`ReadOptions::strict`](super::ReadOptions::strict) allows nothing odd.
+    /// Something is odd, and [`ReadOptions::strict`](super::ReadOptions::strict) allows nothing
+    /// odd.
     #[error("{file}: {warning} (refused, because reading is strict)")]
     Strict {
         /// The recording.

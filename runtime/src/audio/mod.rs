@@ -1,12 +1,12 @@
 //! Recordings: WAV, FLAC and headerless PCM in, `f32` samples out.
 //!
 //! # Formats that are read
-//! WAV (RIFF, RIFX, RF64 and BW64) with 8-, 16-, 24- or 32-bit integers, also of fewer bits that lie in
-//! such (12 in 16, 20 in 24), 32- or 64-bit floats, A-law or µ-law, also as `WAVE_FORMAT_EXTENSIBLE` and
-//! Ambisonic B-format; FLAC of 4 to 32 bits; headerless PCM in the encodings of [`RawEncoding`]. 1 to 64
-//! channels, 8 to 96 kHz, of any length: [`AudioReader`] reads block by block. The content decides, not
-//! the name. Other formats (MP3, Ogg, MP4, AIFF ..., ADPCM and GSM in a WAV) are refused by name with
-//! the command that converts.
+//! WAV (RIFF, RIFX, RF64 and BW64) with 8-, 16-, 24- or 32-bit integers, also of fewer bits that
+//! lie in such (12 in 16, 20 in 24), 32- or 64-bit floats, A-law or µ-law, also as
+//! `WAVE_FORMAT_EXTENSIBLE` and Ambisonic B-format; FLAC of 4 to 32 bits; headerless PCM in the
+//! encodings of [`RawEncoding`]. 1 to 64 channels, 8 to 96 kHz, of any length: [`AudioReader`]
+//! reads block by block. The content decides, not the name. Other formats (MP3, Ogg, MP4, AIFF ...,
+//! ADPCM and GSM in a WAV) are refused by name with the command that converts.
 //!
 //! Headers need not be right. What is odd is told ([`AudioWarning`]) and, with
 //! [`ReadOptions::strict`], refused; else it is read like this:
@@ -26,10 +26,10 @@
 //! | FLAC: cut off | all complete frames |
 //!
 //! # Samples
-//! An integer of `b` bits becomes `v / (2^(b-1) - 1)` (so a 16-bit sample is divided by 32767, as the
-//! feature specification asks, section 2), floats are taken as they are, also beyond -1..1. Several
-//! channels are summed in `f32` in channel order and divided by their number, or taken each by itself
-//! ([`Channels`]). Nothing is resampled.
+//! An integer of `b` bits becomes `v / (2^(b-1) - 1)` (so a 16-bit sample is divided by 32767, as
+//! the feature specification asks, section 2), floats are taken as they are, also beyond -1..1.
+//! Several channels are summed in `f32` in channel order and divided by their number, or taken each
+//! by itself ([`Channels`]). Nothing is resampled.
 
 mod channels;
 mod error;
@@ -51,8 +51,8 @@ pub use sniff::{Foreign, SNIFF_BYTES, Sniffed, sniff};
 use std::io::Read;
 use std::path::Path;
 
-/// Longest recording that is held in memory as a whole, in seconds; [`AudioReader`] has no limit. It
-/// keeps a hostile file from filling the memory.
+/// Longest recording that is held in memory as a whole, in seconds; [`AudioReader`] has no limit.
+/// It keeps a hostile file from filling the memory.
 pub const MAX_DURATION_S: u32 = 4 * 3_600;
 /// Most channels that are read; more than that is a damaged header rather than a recording.
 pub const MAX_CHANNELS: usize = 64;
@@ -68,7 +68,7 @@ pub struct ReadOptions {
     pub strict: bool,
 }
 
-/// A decoded recording, mixed to one channel.
+/// A decoded recording: one signal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pcm {
     /// Sampling rate in Hz, [`MIN_SAMPLE_RATE`] to [`MAX_SAMPLE_RATE`].
@@ -86,12 +86,13 @@ impl Pcm {
     }
 }
 
-/// Decodes the WAV or FLAC recording at `path` and mixes it. The format is found from the content, not
-/// from the name. What was odd about it is not told; see [`read_audio_with`].
+/// Decodes the WAV or FLAC recording at `path` and mixes it. The format is found from the content,
+/// not from the name. What was odd about it is not told; see [`read_audio_with`].
 ///
 /// # Errors
 /// See [`AudioError`]; among them are a missing file, text named `.wav`, no samples, NaN samples, a
-/// sampling rate outside [`MIN_SAMPLE_RATE`]..=[`MAX_SAMPLE_RATE`] and more than [`MAX_DURATION_S`].
+/// sampling rate outside [`MIN_SAMPLE_RATE`]..=[`MAX_SAMPLE_RATE`] and more than
+/// [`MAX_DURATION_S`].
 pub fn read_audio(path: &Path) -> Result<Pcm, AudioError> {
     Ok(read_audio_with(path, ReadOptions::default())?.0)
 }
@@ -105,6 +106,14 @@ pub fn read_audio_with(
     options: ReadOptions,
 ) -> Result<(Pcm, Vec<AudioWarning>), AudioError> {
     read_whole(AudioReader::open(path)?.with_options(options)?)
+}
+
+/// As [`read_audio`], of one channel, counted from 0.
+///
+/// # Errors
+/// As [`read_audio`], and [`AudioError::NoChannel`].
+pub fn read_channel(path: &Path, channel: u16) -> Result<Pcm, AudioError> {
+    Ok(read_signal(AudioReader::open(path)?, Channels::One(channel))?.0)
 }
 
 /// Reads headerless PCM from the file at `path`.
@@ -123,8 +132,8 @@ pub fn decode_audio(bytes: &[u8], name: &str) -> Result<Pcm, AudioError> {
     Ok(read_whole(AudioReader::from_bytes(bytes, name)?)?.0)
 }
 
-/// Reads WAV or FLAC (`raw` is `None`) or headerless PCM from a stream such as standard input until it
-/// ends; `name` stands for the file in errors.
+/// Reads WAV or FLAC (`raw` is `None`) or headerless PCM from a stream such as standard input until
+/// it ends; `name` stands for the file in errors.
 ///
 /// # Errors
 /// As [`read_audio`].
@@ -144,14 +153,22 @@ pub fn read_stream(
 ///
 /// # Errors
 /// As [`AudioReader::read`], [`AudioError::Empty`] and [`AudioError::TooLong`].
-pub fn read_whole(mut reader: AudioReader<'_>) -> Result<(Pcm, Vec<AudioWarning>), AudioError> {
+pub fn read_whole(reader: AudioReader<'_>) -> Result<(Pcm, Vec<AudioWarning>), AudioError> {
+    read_signal(reader, Channels::Mix)
+}
+
+/// Reads the one signal that `channels` stands for.
+fn read_signal(
+    mut reader: AudioReader<'_>,
+    channels_heard: Channels,
+) -> Result<(Pcm, Vec<AudioWarning>), AudioError> {
     let (sample_rate, channels) = (reader.info().sample_rate, reader.info().channels);
     let limit = MAX_DURATION_S as usize * sample_rate as usize;
     let (mut samples, mut block) = (Vec::new(), Vec::new());
-    while reader.read_signals(Channels::Mix, &mut block)? {
+    while reader.read_signals(channels_heard, &mut block)? {
         block
             .iter()
-            .for_each(|mixed| samples.extend_from_slice(mixed));
+            .for_each(|signal| samples.extend_from_slice(signal));
         if samples.len() > limit {
             return Err(AudioError::TooLong {
                 file: reader.name().to_owned(),

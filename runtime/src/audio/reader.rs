@@ -61,7 +61,8 @@ enum Decoder {
 }
 
 impl<'s> AudioReader<'s> {
-    /// Opens the WAV or FLAC file at `path`. The format is found from the content, not from the name.
+    /// Opens the WAV or FLAC file at `path`. The format is found from the content, not from the
+    /// name.
     ///
     /// # Errors
     /// [`AudioError`]: it cannot be opened, is neither WAV nor FLAC, or has a header from which no
@@ -99,13 +100,13 @@ impl<'s> AudioReader<'s> {
         Self::of_raw(Source::new(stream, name, false), format)
     }
 
-    /// Reads a stream that is headerless PCM in `format` unless its first bytes say otherwise: a WAV or
-    /// FLAC header is followed, and anything else that is known is refused by name. It waits for
-    /// no more than the first 12 bytes.
+    /// Reads a stream that is headerless PCM in `format` unless its first bytes say otherwise: a
+    /// WAV or FLAC header is followed, and anything else that is known is refused by name. It waits
+    /// for no more than the first 12 bytes.
     ///
     /// # Errors
-    /// As [`AudioReader::open`], and [`AudioError::Contradiction`] where a header says something else
-    /// than `explicit`; [`AudioError::Empty`] where the stream ends at once.
+    /// As [`AudioReader::open`], and [`AudioError::Contradiction`] where a header says something
+    /// else than `explicit`; [`AudioError::Empty`] where the stream ends at once.
     pub fn detect(
         stream: impl Read + Send + 's,
         format: RawFormat,
@@ -148,8 +149,8 @@ impl<'s> AudioReader<'s> {
         self.warnings.list()
     }
 
-    /// Reads the next block into `out`, which is cleared first: whole frames, interleaved, nominally
-    /// -1 to 1, all finite, some thousand frames or what is there. `false` at the end.
+    /// Reads the next block into `out`, which is cleared first: whole frames, interleaved,
+    /// nominally -1 to 1, all finite, some thousand frames or what is there. `false` at the end.
     ///
     /// # Errors
     /// [`AudioError::Io`], [`AudioError::NonFinite`] (the frames before that sample are given away
@@ -161,9 +162,10 @@ impl<'s> AudioReader<'s> {
         Ok(more)
     }
 
-    /// Reads the next block as the signals that `channels` chooses: one vector a signal, each cleared
-    /// first. This is the arithmetic of the feature specification: channels are summed in `f32` in
-    /// their order, the sum is divided by their number, then by full scale. `false` at the end.
+    /// Reads the next block as the signals that `channels` chooses: one vector a signal, each
+    /// cleared first. This is the arithmetic of the feature specification: channels are summed in
+    /// `f32` in their order, the sum is divided by their number, then by full scale. `false` at the
+    /// end.
     ///
     /// # Errors
     /// As [`AudioReader::read`], and [`AudioError::NoChannel`].

@@ -42,8 +42,8 @@ const AAC: Foreign = Foreign {
     remedy: CONVERT,
 };
 
-/// First bytes, where they lie, and what they stand for. Four bytes at least, so that headerless PCM
-/// is not taken for something else. The first that fits counts.
+/// First bytes, where they lie, and what they stand for. Four bytes at least, so that headerless
+/// PCM is not taken for something else. The first that fits counts.
 const MAGICS: [(usize, &[u8], &str, &str); 42] = [
     (28, b"\x01vorbis", "an Ogg Vorbis file", CONVERT),
     (28, b"OpusHead", "an Ogg Opus file", CONVERT),

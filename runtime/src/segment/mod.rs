@@ -421,12 +421,15 @@ impl Segmenter {
     pub fn finish(&mut self) -> Option<(u64, Verdict)> {
         // The frames that a probability looked ahead to are decided by the last one.
         let open = (LOOK_AHEAD as u32).saturating_sub(self.decided);
+        self.decided = LOOK_AHEAD as u32;
         for back in (0..open).rev() {
-            if self.in_speech() && u64::from(back) < self.heard {
-                self.step(u64::from(back));
+            if self.in_speech()
+                && u64::from(back) < self.heard
+                && let Activity::End { at, verdict } = self.step(u64::from(back))
+            {
+                return Some((at, verdict));
             }
         }
-        self.decided = LOOK_AHEAD as u32;
         let Phase::Speech(utterance) = self.phase else {
             self.phase = Phase::Silence { active: 0 };
             return None;

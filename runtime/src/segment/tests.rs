@@ -195,6 +195,21 @@ fn the_end_of_the_stream_ends_the_utterance() {
 }
 
 #[test]
+fn a_hangover_that_ends_with_the_stream_loses_nothing() {
+    for pause in (0..1_000).step_by(10) {
+        let seconds = 2.0 + pause as f32 / 1_000.0;
+        let samples = stream(16_000, seconds, -65.0, -20.0, (1.0, 2.0));
+        let mut segmenter = Segmenter::new(16_000, level_alone()).unwrap();
+        let mut found = utterances(&run(&mut segmenter, &samples, 160));
+        found.extend(segmenter.finish().map(|(at, verdict)| (0, at, verdict)));
+        assert!(
+            matches!(found[..], [(_, _, Verdict::Speech)]),
+            "{pause} ms: {found:?}"
+        );
+    }
+}
+
+#[test]
 fn hostile_samples_do_no_harm() {
     for rate in [8_000, 16_000, 24_414, 96_000] {
         for config in [SegmentConfig::default(), level_alone()] {
@@ -313,4 +328,25 @@ fn settings_are_checked() {
         Segmenter::new(7_999, default),
         Err(SegmentError::SampleRate { rate: 7_999 })
     ));
+}
+
+#[test]
+fn the_stream_may_end_at_any_time_behind_an_utterance() {
+    for pause in 0..80 {
+        let seconds = 2.2 + pause as f32 * 0.01;
+        let samples = stream(16_000, seconds, -70.0, -25.0, (1.0, 2.2));
+        let mut segmenter = Segmenter::new(16_000, level_alone()).unwrap();
+        let seen = run(&mut segmenter, &samples, 160);
+        let mut found = utterances(&seen);
+        let start = seen.iter().find_map(|a| match *a {
+            Activity::Start { at } => Some(at),
+            _ => None,
+        });
+        found.extend(segmenter.finish().map(|(at, v)| (start.unwrap(), at, v)));
+        assert_eq!(found.len(), 1, "{pause}0 ms: {found:?}");
+        let end = found[0].1 as f32 / 16_000.0;
+        assert!((end - seconds.min(2.26)).abs() < 0.04, "{pause}0 ms: {end}");
+        assert_eq!(found[0].2, Verdict::Speech);
+        assert_eq!(segmenter.finish(), None, "once is enough");
+    }
 }

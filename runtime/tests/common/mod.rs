@@ -5,6 +5,8 @@
 pub mod flac;
 #[cfg(feature = "std")]
 pub mod flat;
+#[cfg(feature = "std")]
+pub mod odd;
 #[cfg(all(feature = "tract", feature = "cli"))]
 pub mod program;
 pub mod riff;

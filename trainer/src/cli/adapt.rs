@@ -11,9 +11,9 @@ use crate::table::FeatureTable;
 /// Arguments of `ser-train adapt`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Feature table (.parquet, .csv or .arff) of voices that the bundle never heard
+    /// Feature table (Parquet, CSV, ARFF) of voices that the bundle never heard
     features: PathBuf,
-    /// Folder of the bundle
+    /// Folder of the bundle, or of the run that made it
     #[arg(short, long, value_name = "BUNDLE")]
     model: PathBuf,
     /// Where adapt.json and adapt.svg go
@@ -52,7 +52,7 @@ pub fn run(args: Args) -> Result<(), Error> {
         orders: args.orders.into(),
         seed: args.seed,
     };
-    let result = simulate(&table, &args.model, &options)?;
+    let result = simulate(&table, &super::bundle_dir(&args.model), &options)?;
     print(&result);
     if let Some(dir) = args.output {
         result.write(&dir)?;

@@ -3,22 +3,26 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use super::fit::{announce, read_config, say_doubts};
+use super::corpus::warn;
+use super::fit::{ConfigOptions, announce, say_doubts};
+use super::tables::TableOptions;
 use crate::Error;
+use crate::data::checks::Described;
 use crate::device::{self, DeviceChoice};
 use crate::evaluate::{EvaluateOptions, FoldChoice, Scores, Summary, evaluate};
 use crate::export::calibrate::ECE_BINS;
 use crate::fit::FitError;
-use crate::table::{FeatureTable, TableError};
 
 /// Arguments of `ser-train evaluate`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Feature table (.parquet, .csv or .arff)
-    features: PathBuf,
-    /// Configuration; keys it does not name have the defaults of `ser-train fit --print-config`
-    #[arg(short, long, value_name = "CONFIG.toml")]
-    config: Option<PathBuf>,
+    /// Feature tables (Parquet, CSV, ARFF); the rows of several are put together
+    #[arg(value_name = "TABLE", required = true)]
+    features: Vec<PathBuf>,
+    #[command(flatten)]
+    tables: TableOptions,
+    #[command(flatten)]
+    config: ConfigOptions,
     /// Results file; finished folds are kept in SCORES.json.partial until all have ended
     #[arg(short, long, value_name = "SCORES.json")]
     output: PathBuf,
@@ -39,21 +43,22 @@ pub struct Args {
     #[arg(long, value_name = "TABLE")]
     also: Vec<PathBuf>,
     /// Where to train
-    #[arg(long, value_enum, default_value = "cpu")]
+    #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
 }
 
 /// Evaluates, writes the results file and prints the scores.
 pub fn run(args: Args) -> Result<(), Error> {
-    let config = read_config(args.config.as_deref())?;
+    let config = args.config.read()?;
     let device = device::choose(args.device).map_err(FitError::from)?;
-    let table = FeatureTable::read(&args.features)?;
+    let table = args.tables.read_tables(&args.features)?.table;
     let also = args.also.iter().map(|path| {
-        let table = FeatureTable::read(path)?;
+        let table = args.tables.read_tables(std::slice::from_ref(path))?.table;
         Ok((path.display().to_string(), table))
     });
-    let also = also.collect::<Result<Vec<_>, TableError>>()?;
+    let also = also.collect::<Result<Vec<_>, Error>>()?;
     say_doubts(&table);
+    warn(&Described::table_findings(&table, &config.labels));
     announce(&device);
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let scores = evaluate(

@@ -24,7 +24,7 @@ enum ExportEngine {
 /// Arguments of `ser-train export`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The bundle's folder
+    /// The bundle's folder, or that of the run that made it
     bundle: PathBuf,
     /// What to export for
     #[arg(long, value_enum)]
@@ -32,7 +32,7 @@ pub struct Args {
     /// 8-bit weights
     #[arg(long, requires = "calibrate")]
     int8: bool,
-    /// Feature table (.parquet, .csv, .arff) of the training rows, from which the steps of the 8-bit model come
+    /// Feature table (Parquet, CSV, ARFF) of the training rows, from which the steps of the 8-bit model come
     #[arg(long, value_name = "TABLE", requires = "int8")]
     calibrate: Option<PathBuf>,
     /// Further tables to compare 8 with 32 bits on, such as recordings that the model never met
@@ -49,10 +49,11 @@ pub struct Args {
 /// A bundle or table that cannot be read, a model that the format does not take, a file that cannot be written.
 pub fn run(args: Args) -> Result<(), Error> {
     let ExportEngine::Static = args.engine;
-    let bundle = Bundle::open(&args.bundle).map_err(VerifyError::from)?;
+    let dir = super::bundle_dir(&args.bundle);
+    let bundle = Bundle::open(&dir).map_err(VerifyError::from)?;
     let read = onnx_read::read(&bundle.encoder, &bundle.classifier);
     let (model, _) = read.map_err(|source| VerifyError::Read {
-        bundle: args.bundle.clone(),
+        bundle: dir.clone(),
         source,
     })?;
     let parts = parts(&model, &bundle.manifest).map_err(ExportError::from)?;
@@ -84,8 +85,8 @@ pub fn run(args: Args) -> Result<(), Error> {
             path
         }
         None => {
-            bundle::add(&args.bundle, &[(name, &file)]).map_err(ExportError::from)?;
-            args.bundle.join(name)
+            bundle::add(&dir, &[(name, &file)]).map_err(ExportError::from)?;
+            dir.join(name)
         }
     };
     println!("{}: {} bytes", path.display(), file.len());

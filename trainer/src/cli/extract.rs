@@ -7,7 +7,7 @@ use std::time::Instant;
 use ser_features::FeatureSet;
 
 use crate::corpus::Corpus;
-use crate::extract::{Broken, ExtractionOptions, Room, VaryEnds, extract};
+use crate::extract::{Broken, ExtractionOptions, Room, Vary, extract};
 use ser_runtime::audio::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 use ser_runtime::hearing::{DEFAULT_RATE, Hearing};
 
@@ -39,6 +39,9 @@ pub struct Args {
     /// How far the ends of copies move
     #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
     vary_by: u32,
+    /// Every other copy also gets pink noise, from 30 dB below this level up to it
+    #[arg(long, value_name = "DBFS", allow_hyphen_values = true, requires = "vary_ends", value_parser = parse_level)]
+    vary_noise: Option<f32>,
     /// Try a model: so much silence before and behind every recording
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = parse_pause)]
     pad: f32,
@@ -127,9 +130,10 @@ pub fn run(args: Args) -> Result<(), crate::Error> {
             sample_rate: args.rate.0,
             cut: (!args.whole).then(Default::default),
         },
-        vary: (args.vary_ends > 0).then_some(VaryEnds {
+        vary: (args.vary_ends > 0).then_some(Vary {
             copies: args.vary_ends,
             by_ms: args.vary_by,
+            noise_dbfs: args.vary_noise,
         }),
         room: Room {
             pad_s: args.pad,

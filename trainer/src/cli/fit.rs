@@ -8,24 +8,28 @@ use crate::Error;
 use serde_json::json;
 
 use crate::config::{BudgetConfig, Config, DEFAULT_TOML, parse_size};
+use crate::data::checks::Described;
 use crate::device::{self, DeviceChoice};
 use crate::evaluate::Scores;
 use crate::export;
 use crate::export::bundle::{BundleOptions, check_table};
 use crate::export::card::BUDGET_KEY;
 use crate::fit::budget::{self, Choice, Rung};
-use crate::fit::{Control, FitError, FitOptions, fit};
+use crate::fit::{Control, FitError, FitOptions, check_free, fit};
 use crate::table::FeatureTable;
+
+use super::tables::TableOptions;
 
 /// Arguments of `ser-train fit`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Feature table (.parquet, .csv or .arff)
-    #[arg(required_unless_present = "print_config")]
-    features: Option<PathBuf>,
-    /// Configuration; keys it does not name have the defaults of --print-config
-    #[arg(short, long, value_name = "CONFIG.toml")]
-    config: Option<PathBuf>,
+    /// Feature tables (Parquet, CSV, ARFF); the rows of several are put together
+    #[arg(value_name = "TABLE", required_unless_present = "print_config")]
+    features: Vec<PathBuf>,
+    #[command(flatten)]
+    tables: TableOptions,
+    #[command(flatten)]
+    config: ConfigOptions,
     /// Folder of the run: bundle/, plots/, report.html, metrics.jsonl, config.toml, checkpoint
     #[arg(
         short,
@@ -37,11 +41,11 @@ pub struct Args {
     /// Go on with the run in DIR after a crash or Ctrl-C (starts one where there is none)
     #[arg(long, conflicts_with = "overwrite")]
     resume: bool,
-    /// Start anew even where DIR holds a run that has not ended
+    /// Start anew even where DIR holds a run, ended or not
     #[arg(long)]
     overwrite: bool,
     /// Where to train
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
     /// Scores of `ser-train evaluate` on the same table and configuration, for the bundle and its card
     #[arg(long, value_name = "SCORES.json")]
@@ -55,10 +59,14 @@ pub struct Args {
     /// Longest utterance that the RAM is for, in seconds [default: budget.utterance of the configuration]
     #[arg(long, value_name = "SECONDS")]
     utterance: Option<f64>,
-    /// Print every setting with its default and meaning, and exit
+    /// Print every setting with its default and meaning, and exit; with --config or --set, their settings without meanings
     #[arg(long)]
     print_config: bool,
 }
+
+/// What a model of foreign features can do.
+const TABLES_ONLY: &str = "note: these columns are no feature set that this program measures: the model will take tables with them, not \
+     audio (for a model that takes audio: ser-train extract, or a table with all columns of emobase2010)";
 
 /// Set by Ctrl-C.
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -75,15 +83,18 @@ pub(super) fn say_doubts(table: &FeatureTable) {
 
 /// Trains and writes the bundle.
 pub fn run(args: Args) -> Result<(), Error> {
-    let (Some(features), Some(output)) = (args.features, args.output) else {
-        print!("{DEFAULT_TOML}");
+    let (Some(output), false) = (args.output, args.print_config) else {
+        let text = match args.config.is_default() {
+            true => DEFAULT_TOML.to_owned(),
+            false => {
+                let config = args.config.read()?;
+                config.to_toml().map_err(FitError::from)?
+            }
+        };
+        print!("{text}");
         return Ok(());
     };
-    if args.print_config {
-        print!("{DEFAULT_TOML}");
-        return Ok(());
-    }
-    let mut config = read_config(args.config.as_deref())?;
+    let mut config = args.config.read()?;
     config.budget = BudgetConfig {
         flash: args.flash.unwrap_or(config.budget.flash),
         ram: args.ram.unwrap_or(config.budget.ram),
@@ -92,9 +103,14 @@ pub fn run(args: Args) -> Result<(), Error> {
     config.check("the command line").map_err(FitError::from)?;
     let device = device::choose(args.device).map_err(FitError::from)?;
     let scores = args.scores.as_deref().map(Scores::read).transpose()?;
-    let table = FeatureTable::read(&features)?;
+    check_free(&output, args.resume, args.overwrite)?;
+    let table = args.tables.read_tables(&args.features)?.table;
     check_table(&table)?;
+    if table.feature_set.is_custom() {
+        eprintln!("{TABLES_ONLY}");
+    }
     say_doubts(&table);
+    super::corpus::warn(&Described::table_findings(&table, &config.labels));
     announce(&device);
     let choice = if config.budget.is_none() {
         None
@@ -217,12 +233,27 @@ fn command_line(mut arguments: impl Iterator<Item = OsString>) -> String {
         .join(" ")
 }
 
-/// The configuration in `path`, or the defaults.
-pub(super) fn read_config(path: Option<&Path>) -> Result<Config, FitError> {
-    Ok(match path {
-        Some(path) => Config::read(path)?,
-        None => Config::from_toml("", "the built-in default configuration")?,
-    })
+/// The configuration of a command that trains.
+#[derive(Debug, clap::Args)]
+pub(super) struct ConfigOptions {
+    /// Configuration; keys it does not name have the defaults of `ser-train fit --print-config`
+    #[arg(short, long, value_name = "CONFIG.toml")]
+    config: Option<PathBuf>,
+    /// A setting over the configuration's, by the full path of its key: classifier.epochs=20; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl ConfigOptions {
+    /// The settings.
+    pub fn read(&self) -> Result<Config, FitError> {
+        Ok(Config::read_with(self.config.as_deref(), &self.set)?)
+    }
+
+    /// Whether nothing is set.
+    fn is_default(&self) -> bool {
+        self.config.is_none() && self.set.is_empty()
+    }
 }
 
 /// Says which device is used, and why where that is not obvious.

@@ -4,14 +4,19 @@ use std::path::PathBuf;
 
 use regex_lite::Regex;
 
-use super::corpus::parse_pair;
-use crate::table::{ColumnMap, ImportOptions, Join, MetaField, import};
+use super::corpus::{parse_pair, warn};
+use super::tables::{TableOptions, lines};
+use crate::data::checks::Described;
+use crate::table::{ColumnMap, FeatureTable, ImportOptions, Join, MetaField, ReadOptions, import};
 
 /// Arguments of `ser-train import`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Table: openSMILE's CSV or ARFF, or any CSV or Parquet file with named feature columns
-    table: PathBuf,
+    /// Tables: openSMILE's CSV or ARFF, or any CSV or Parquet file with named feature columns; the rows of several are put together
+    #[arg(value_name = "TABLE", required = true)]
+    tables: Vec<PathBuf>,
+    #[command(flatten)]
+    reading: TableOptions,
     /// Table to write: .parquet or .csv
     #[arg(short, long, value_name = "TABLE")]
     output: PathBuf,
@@ -54,8 +59,13 @@ pub fn run(args: Args) -> Result<(), crate::Error> {
         })?;
         columns.fields.insert(known, column);
     }
+    FeatureTable::check_writable(&args.output)?;
     let options = ImportOptions {
-        columns,
+        read: ReadOptions {
+            columns,
+            ..args.reading.read()
+        },
+        duplicates: args.reading.duplicates(),
         manifest: args.manifest,
         join: args.join,
         from_path: args.from_path,
@@ -65,22 +75,24 @@ pub fn run(args: Args) -> Result<(), crate::Error> {
             .labels
             .map(|l| l.into_iter().map(|s| s.trim().to_owned()).collect()),
     };
-    let imported = import(&args.table, &options)?;
-    imported.table.write(&args.output)?;
-    for column in &imported.ignored {
-        println!("passed over: column \"{column}\"");
+    let imported = import(&args.tables, &options)?;
+    let table = &imported.read.table;
+    table.write(&args.output)?;
+    for line in lines(&imported.read) {
+        println!("{line}");
     }
+    warn(&Described::table_findings(table, &[]));
     for (label, count) in &imported.left_out {
         println!("left out: {count} × {label}");
     }
-    for (label, count) in imported.table.label_counts() {
+    for (label, count) in table.label_counts() {
         println!("{count:>6} × {label}");
     }
-    let table = &imported.table;
     println!(
-        "{} rows of {} features by {} speakers in {}",
+        "{} rows of {} features ({}) by {} speakers in {}",
         table.rows,
         table.names.len(),
+        table.feature_set.id,
         table.speakers().len(),
         args.output.display()
     );

@@ -10,11 +10,17 @@ mod fit;
 mod import;
 mod run;
 mod synth;
+mod tables;
 mod verify;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use ser_runtime::bundle::MANIFEST_FILE;
+
+use crate::export::BUNDLE_DIR;
 
 /// Labelled recordings in, an emotion recogniser out.
 #[derive(Debug, Parser)]
@@ -77,6 +83,16 @@ pub fn main() -> ExitCode {
             print_error(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The bundle that `path` names: the folder itself, or the one that `fit` wrote into it.
+fn bundle_dir(path: &Path) -> PathBuf {
+    let inner = path.join(BUNDLE_DIR);
+    if !path.join(MANIFEST_FILE).is_file() && inner.join(MANIFEST_FILE).is_file() {
+        inner
+    } else {
+        path.to_owned()
     }
 }
 

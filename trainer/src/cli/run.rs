@@ -70,7 +70,7 @@ pub struct Args {
     #[arg(long, value_name = "K|FROM-TO", value_parser = cells)]
     cell: Vec<RangeInclusive<usize>>,
     /// Where to train
-    #[arg(long, value_enum, default_value = "cpu")]
+    #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
 }
 

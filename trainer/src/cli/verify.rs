@@ -12,11 +12,11 @@ use crate::verify::{EngineKind, Source, Verifier, VerifyError};
 /// Exit status 1 if the logits of any two engines differ by more than 1e-4; with 8-bit weights, if probabilities differ by more than 0.05.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The bundle's folder.
+    /// The bundle's folder, or that of the run that made it.
     bundle: PathBuf,
     /// Recordings to compute it on.
     audio: Vec<PathBuf>,
-    /// Feature table (.parquet, .csv, .arff) whose rows to compute it on.
+    /// Feature table (Parquet, CSV, ARFF) whose rows to compute it on.
     #[arg(long, value_name = "TABLE")]
     features: Vec<PathBuf>,
     /// Engines to compare [default: tract, ort, burn, and static and static-int8 where the bundle has their files]; ONNX Runtime (`ort`)
@@ -37,7 +37,7 @@ fn compare(args: &Args) -> Result<(), VerifyError> {
     if args.audio.is_empty() && args.features.is_empty() {
         return Err(VerifyError::NothingToCompare);
     }
-    let bundle = Bundle::open(&args.bundle)?;
+    let bundle = Bundle::open(super::bundle_dir(&args.bundle))?;
     let engines = match args.engines.as_slice() {
         [] => EngineKind::all_of(&bundle),
         chosen => chosen.to_vec(),

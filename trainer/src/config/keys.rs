@@ -55,7 +55,7 @@ pub(super) fn lay_over(
 }
 
 /// The known key that `path` most likely stands for: the same last part in another section first, then by spelling.
-fn suggest(path: &str, known: &[String]) -> Option<String> {
+pub(super) fn suggest(path: &str, known: &[String]) -> Option<String> {
     let last = |p: &str| p.rsplit('.').next().unwrap_or(p).to_owned();
     let wanted = last(path);
     known

@@ -6,9 +6,10 @@
 mod device;
 mod keys;
 pub(crate) mod range;
+mod set;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ser_runtime::normalise::NormaliserKind;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ pub use device::{BudgetConfig, FeaturesConfig, parse_size};
 pub(crate) use keys::nearest_word;
 use keys::{collect_keys, lay_over};
 
+use crate::data::text::{self, TextError};
 use crate::export::card::CardConfig;
 
 /// The defaults with their explanations, as TOML.
@@ -293,14 +295,9 @@ pub struct CheckpointConfig {
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+    /// The file cannot be read, or is no text.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// The text is not TOML.
     #[error("{origin} is not valid TOML: {message}")]
     Syntax {
@@ -356,17 +353,27 @@ fn parse(text: &str, origin: &str) -> Result<toml::Table, ConfigError> {
         })
 }
 
+/// The text of a file that people wrote, in any usual encoding; prints what was odd about it.
+pub(crate) fn read_text(path: &Path) -> Result<String, TextError> {
+    let decoded = text::read(path)?;
+    for odd in decoded.odd {
+        eprintln!("warning: {}, {odd}", path.display());
+    }
+    Ok(decoded.text)
+}
+
 impl Config {
     /// Reads a configuration file and fills in the defaults.
     ///
     /// # Errors
     /// An unreadable file, bad TOML, an unknown key, a value of the wrong type or out of range.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::from_toml(&text, &path.display().to_string())
+        Self::read_with(Some(path), &[])
+    }
+
+    /// The keys that a file sets.
+    fn read_table(path: &Path) -> Result<toml::Table, ConfigError> {
+        parse(&read_text(path)?, &path.display().to_string())
     }
 
     /// Whether held-out rows have a say in which classifier is kept: by stopping early or by choosing the epoch.
@@ -391,18 +398,26 @@ impl Config {
         layers: impl IntoIterator<Item = &'t toml::Table>,
         origin: &str,
     ) -> Result<Self, ConfigError> {
+        let config = Self::merge(layers, origin)?;
+        config.check(origin)?;
+        Ok(config)
+    }
+
+    /// The layers over the defaults, each value of its type, but not yet compared with one another.
+    fn merge<'t>(
+        layers: impl IntoIterator<Item = &'t toml::Table>,
+        origin: &str,
+    ) -> Result<Self, ConfigError> {
         let mut merged = parse(DEFAULT_TOML, "the built-in default configuration")?;
         let mut known = Vec::new();
         collect_keys(&merged, "", &mut known);
         for layer in layers {
             lay_over(&mut merged, layer.clone(), "", &known, origin)?;
         }
-        let config: Self = merged.try_into().map_err(|e| ConfigError::Type {
+        merged.try_into().map_err(|e| ConfigError::Type {
             origin: origin.into(),
             message: e.to_string().trim_end().replace('\n', " "),
-        })?;
-        config.check(origin)?;
-        Ok(config)
+        })
     }
 
     /// The complete configuration as TOML, without comments.
@@ -617,6 +632,29 @@ mod tests {
         assert_eq!(
             Config::from_toml(&c.to_toml().unwrap(), "again").unwrap(),
             c
+        );
+    }
+
+    #[test]
+    fn files_in_any_encoding_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        let text = "seed = 7\r\n[mixup]\r\nalpha = 1\r\n";
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [
+            [&b"\xff\xfe"[..], &wide].concat(),
+            [&b"\xef\xbb\xbf"[..], text.as_bytes()].concat(),
+            [&b"# \xfcber\r\n"[..], text.as_bytes()].concat(),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(Config::read(&path).unwrap().seed, 7);
+        }
+        std::fs::write(&path, b"PAR1\0\0").unwrap();
+        assert!(
+            Config::read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("Parquet")
         );
     }
 

@@ -14,18 +14,35 @@ pub(super) struct Whole {
     pub groups: &'static [&'static str],
     /// Which group a recording is of.
     pub group_of: fn(&Utterance) -> Option<String>,
-    /// By label: the recordings of each group.
+    /// By label: the recordings of each group; none where only their total is published.
     pub counts: &'static [(&'static str, &'static [usize])],
+    /// Recordings of all labels and groups.
+    pub total: usize,
 }
 
 impl Whole {
-    /// Recordings of all labels and groups.
-    pub fn total(&self) -> usize {
-        self.counts.iter().flat_map(|(_, n)| *n).sum()
+    /// A corpus of which only the number of recordings is published.
+    pub const fn total_only(name: &'static str, total: usize) -> Self {
+        Self {
+            name,
+            group: "",
+            groups: &[],
+            group_of: |_| None,
+            counts: &[],
+            total,
+        }
     }
 
     /// How `corpus` differs from the whole, group by group; none if it does not.
     pub fn difference(&self, corpus: &Corpus) -> Option<Finding> {
+        let here = corpus.utterances.len();
+        let what = format!(
+            "the whole {} has {} recordings of these labels, here are {here}",
+            self.name, self.total
+        );
+        if self.counts.is_empty() {
+            return (here != self.total).then(|| Finding::plain(what));
+        }
         let mut here: BTreeMap<(String, &str), usize> = BTreeMap::new();
         for u in &corpus.utterances {
             let group = (self.group_of)(u).unwrap_or_default();
@@ -66,14 +83,6 @@ impl Whole {
                 format!("{name}: {there} of {of} ({})", differing.join(", "))
             });
         }
-        (!examples.is_empty()).then(|| Finding {
-            what: format!(
-                "the whole {} has {} recordings of these labels, here are {}",
-                self.name,
-                self.total(),
-                corpus.utterances.len()
-            ),
-            examples,
-        })
+        (!examples.is_empty()).then_some(Finding { what, examples })
     }
 }

@@ -55,24 +55,40 @@ pub struct SameAudio {
     pub second: usize,
 }
 
-/// Decodes every recording of `corpus`, on all cores and one at a time on each, and finds those that have the same samples. Files that
-/// cannot be decoded come back as a finding, since extraction is where they must be dealt with.
+/// What decoding the recordings tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Recordings with the samples of an earlier one.
+    pub copies: Vec<SameAudio>,
+    /// Files that cannot be decoded.
+    pub broken: Option<Finding>,
+    /// The sampling rate of each recording in Hz, where it could be decoded.
+    pub rates: Vec<Option<u32>>,
+}
+
+/// Decodes every file of `corpus`, on all cores and one at a time on each, and finds recordings that have the same samples: equal
+/// files, of which the same part and channel is taken. Files that cannot be decoded come back as a finding, since extraction is
+/// where they must be dealt with.
 #[must_use]
-pub fn find_copies(corpus: &Corpus) -> (Vec<SameAudio>, Option<Finding>) {
-    let progress = Progress::new("comparing audio", corpus.utterances.len() as u64);
-    let read = |u: &Utterance| {
-        let fingerprint = Fingerprint::read(&corpus.resolve(u));
+pub fn find_copies(corpus: &Corpus) -> Compared {
+    let mut files: BTreeMap<&Path, usize> = BTreeMap::new();
+    for u in &corpus.utterances {
+        let next = files.len();
+        files.entry(&u.path).or_insert(next);
+    }
+    let mut paths: Vec<&Path> = vec![Path::new(""); files.len()];
+    for (path, i) in &files {
+        paths[*i] = path;
+    }
+    let progress = Progress::new("comparing audio", paths.len() as u64);
+    let read = |path: &&Path| {
+        let pcm = read_audio(&corpus.root.join(path));
         progress.add(1);
-        fingerprint
+        pcm.map(|pcm| (Fingerprint::of(&pcm), pcm.sample_rate))
     };
-    let fingerprints: Vec<_> = corpus
-        .utterances
-        .par_iter()
-        .with_max_len(1)
-        .map(read)
-        .collect();
+    let decoded: Vec<_> = paths.par_iter().with_max_len(1).map(read).collect();
     progress.finish();
-    let broken: Vec<String> = fingerprints
+    let broken: Vec<String> = decoded
         .iter()
         .filter_map(|f| f.as_ref().err().map(ToString::to_string))
         .collect();
@@ -83,9 +99,21 @@ pub fn find_copies(corpus: &Corpus) -> (Vec<SameAudio>, Option<Finding>) {
         ),
         examples: broken,
     });
-    let known = fingerprints.iter().enumerate();
-    let known = known.filter_map(|(i, f)| Some((i, *f.as_ref().ok()?)));
-    (copies(known), broken)
+    let of = |u: &Utterance| decoded[files[u.path.as_path()]].as_ref().ok().copied();
+    let rows = corpus.utterances.iter().enumerate();
+    let known = rows.filter_map(|(i, u)| {
+        let part = (u.segment.map(|s| s.key()), u.channel);
+        Some((i, (of(u)?.0, part)))
+    });
+    Compared {
+        copies: copies(known),
+        broken,
+        rates: corpus
+            .utterances
+            .iter()
+            .map(|u| of(u).map(|(_, rate)| rate))
+            .collect(),
+    }
 }
 
 /// The recordings, by index in rising order, that have a key which an earlier one has.

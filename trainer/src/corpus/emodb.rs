@@ -69,6 +69,7 @@ pub(super) fn recognise(stem: &str, _folder: &str) -> Result<Recognised, String>
         session: None,
         gender: Some((*gender).to_owned()),
         emotion: Some(label),
+        split: None,
     }))
 }
 

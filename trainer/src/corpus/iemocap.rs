@@ -10,7 +10,8 @@ use std::sync::LazyLock;
 use regex_lite::Regex;
 
 use super::counts::Whole;
-use super::layout::{LabelFiles, LabelLine, Layout, Recognised, Recording, folder_name};
+use super::files::folder_name;
+use super::layout::{LabelFiles, LabelLine, Layout, Recognised, Recording};
 
 pub(super) const LAYOUT: Layout = Layout {
     corpus: "iemocap",
@@ -40,6 +41,7 @@ pub(super) const WHOLE: Whole = Whole {
         ("neutral", &[384, 362, 320, 258, 384]),
         ("sad", &[194, 197, 305, 143, 245]),
     ],
+    total: 5531,
 };
 
 /// Labels in the label files; xxx means that the annotators did not agree.
@@ -91,6 +93,7 @@ fn recognise(stem: &str, _folder: &str) -> Result<Recognised, String> {
         session: Some(id.session.to_owned()),
         gender: Some(gender.to_owned()),
         emotion: None,
+        split: None,
     }))
 }
 

@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use regex_lite::Regex;
+
 use super::counts::Whole;
 use super::layout::{self, Found, Layout};
 use super::{
-    Corpus, CorpusError, crema_d, emodb, iemocap, manifest, msp_improv, ravdess, savee, tess,
+    Corpus, CorpusError, crema_d, emodb, emovo, emozionalmente, esd, folders, iemocap, jl,
+    manifest, meld, msp_improv, nemo, pattern, ravdess, savee, shemo, subesco, tess,
 };
+use crate::data::text::Meaning;
 
 /// A layout that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -26,8 +30,28 @@ pub enum CorpusFormat {
     Savee,
     /// TESS: names such as OAF_back_angry.wav
     Tess,
-    /// A CSV file with path, speaker, emotion and, where known, corpus, session, gender
+    /// nEMO (Polish): names such as SB0_anger_12.wav
+    Nemo,
+    /// Emozionalmente (Italian): audio/*.wav, labels in metadata/samples.csv, gender in users.csv
+    Emozionalmente,
+    /// SUBESCO (Bangla): names such as F_02_MONIKA_S_1_NEUTRAL_5.wav
+    Subesco,
+    /// JL-Corpus (New Zealand English): names such as female1_angry_10a_1.wav
+    JlCorpus,
+    /// ESD (English and Mandarin): names such as 0011_000351.wav, in folders of any kind
+    Esd,
+    /// EMOVO (Italian): names such as dis-f1-b1.wav
+    Emovo,
+    /// ShEMO (Persian): names such as F01A01.wav
+    Shemo,
+    /// MELD (Friends): names such as train_splits/dia0_utt0.wav, labels in train_sent_emo.csv, dev_…, test_…
+    Meld,
+    /// A table (CSV, TSV) with path and emotion and, where known, speaker, corpus, session, gender, start, end, channel, split
     Manifest,
+    /// Folders named after emotions: EMOTION/x.wav, SPEAKER/EMOTION/x.wav or EMOTION/SPEAKER/x.wav
+    Folders,
+    /// Names that a regular expression with named groups takes apart: --pattern '(?<speaker>[^/_]+)_(?<emotion>[a-z]+)'
+    Pattern,
 }
 
 /// The paper's four classes.
@@ -52,7 +76,14 @@ impl CorpusFormat {
             Self::CremaD => Some(&crema_d::LAYOUT),
             Self::Savee => Some(&savee::LAYOUT),
             Self::Tess => Some(&tess::LAYOUT),
-            Self::Manifest => None,
+            Self::Nemo => Some(&nemo::LAYOUT),
+            Self::Subesco => Some(&subesco::LAYOUT),
+            Self::JlCorpus => Some(&jl::LAYOUT),
+            Self::Esd => Some(&esd::LAYOUT),
+            Self::Emovo => Some(&emovo::LAYOUT),
+            Self::Shemo => Some(&shemo::LAYOUT),
+            Self::Emozionalmente | Self::Meld => None,
+            Self::Manifest | Self::Folders | Self::Pattern => None,
         }
     }
 
@@ -63,7 +94,16 @@ impl CorpusFormat {
             Self::CremaD => (&[], None, Some(&crema_d::WHOLE)),
             Self::Savee => (&[], None, Some(&savee::WHOLE)),
             Self::Tess => (&[], None, Some(&tess::WHOLE)),
-            Self::Emodb | Self::Ravdess | Self::Manifest => (&[], None, None),
+            Self::Nemo => (&[], None, Some(&nemo::WHOLE)),
+            Self::Emozionalmente => (&[], None, Some(&emozionalmente::WHOLE)),
+            Self::Subesco => (&[], None, Some(&subesco::WHOLE)),
+            Self::JlCorpus => (&[], None, Some(&jl::WHOLE)),
+            Self::Esd => (&[], None, Some(&esd::WHOLE)),
+            Self::Emovo => (&[], None, Some(&emovo::WHOLE)),
+            Self::Shemo => (&[], None, Some(&shemo::WHOLE)),
+            Self::Meld => (&[], None, Some(&meld::WHOLE)),
+            Self::Emodb | Self::Ravdess => (&[], None, None),
+            Self::Manifest | Self::Folders | Self::Pattern => (&[], None, None),
         };
         Defaults { map, labels, whole }
     }
@@ -77,8 +117,16 @@ pub struct ImportOptions {
     pub map: Option<BTreeMap<String, String>>,
     /// The labels to keep.
     pub labels: Labels,
-    /// Corpus name of manifest rows that have none; none means the folder's name.
+    /// Corpus name of recordings of which nothing else tells it (manifest, folders, pattern); none means the folder's name.
     pub corpus: Option<String>,
+    /// Which column of a manifest means what; none says that no column means this.
+    pub columns: BTreeMap<Meaning, Option<String>>,
+    /// Where relative paths of a manifest may start, beside its own folder.
+    pub root: Option<PathBuf>,
+    /// Takes paths apart, for [`CorpusFormat::Pattern`].
+    pub pattern: Option<Regex>,
+    /// Of recordings that are there twice by their name, take the first.
+    pub drop_duplicates: bool,
 }
 
 /// Which labels to keep, by their new names.
@@ -94,7 +142,7 @@ pub enum Labels {
 }
 
 /// What an import found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Import {
     /// The recordings taken, by path.
     pub corpus: Corpus,
@@ -104,6 +152,8 @@ pub struct Import {
     pub left_out: BTreeMap<String, usize>,
     /// What is not as it is in the whole, sound corpus.
     pub findings: Vec<Finding>,
+    /// What was understood and what was passed over, where that is worth knowing but nothing is wrong.
+    pub notes: Vec<String>,
 }
 
 /// Something that is missing from a corpus or damaged in it. The import goes on without it.
@@ -115,10 +165,19 @@ pub struct Finding {
     pub examples: Vec<String>,
 }
 
+impl Finding {
+    /// One that needs no examples.
+    #[must_use]
+    pub fn plain(what: String) -> Self {
+        let examples = Vec::new();
+        Self { what, examples }
+    }
+}
+
 /// Searches `source` and the folders below it (for a manifest: reads that file, or `manifest.csv` in that folder).
 ///
-/// Names and label files are read, audio is not. With the default labels, IEMOCAP, MSP-IMPROV, CREMA-D, SAVEE and TESS are compared
-/// with the published counts; a difference is among the findings.
+/// Names and label files are read, audio is not. With the default labels, corpora whose published counts are known are compared
+/// with them; a difference is among the findings.
 ///
 /// # Errors
 /// [`CorpusError`]: nothing recognised, no label files where the corpus has them, a recording there twice (as WAV and as FLAC, say),
@@ -128,17 +187,15 @@ pub fn import(
     source: &Path,
     options: &ImportOptions,
 ) -> Result<Import, CorpusError> {
-    let mut found = match format.layout() {
-        Some(layout) => layout::read(source, layout)?,
-        None => Found {
-            import: Import {
-                corpus: manifest::read(source, options.corpus.as_deref())?,
-                unknown: Vec::new(),
-                left_out: BTreeMap::new(),
-                findings: Vec::new(),
-            },
-            without_audio: Vec::new(),
-        },
+    let mut found = match (format.layout(), format) {
+        (Some(layout), _) => layout::read(source, layout, options.drop_duplicates)?,
+        (None, CorpusFormat::Meld) => meld::read(source, options.drop_duplicates)?,
+        (None, CorpusFormat::Emozionalmente) => {
+            emozionalmente::read(source, options.drop_duplicates)?
+        }
+        (None, CorpusFormat::Folders) => Found::only(folders::read(source, options)?),
+        (None, CorpusFormat::Pattern) => Found::only(pattern::read(source, options)?),
+        (None, _) => Found::only(manifest::read(source, options)?),
     };
     if format == CorpusFormat::CremaD {
         crema_d::add_gender(&mut found.import.corpus)?;

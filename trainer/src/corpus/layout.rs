@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use super::files::{files_below, folder_name, is_audio, stem};
 use super::import::{Finding, Import};
 use super::{Corpus, CorpusError, Utterance};
+use crate::data::text;
 
 /// How a corpus lies on disk. Folders may be nested in any way; names are what counts.
 pub(super) struct Layout {
@@ -38,6 +40,8 @@ pub(super) struct Recording {
     pub gender: Option<String>,
     /// None where label files have it.
     pub emotion: Option<&'static str>,
+    /// Part of the corpus, as its publisher divided it.
+    pub split: Option<String>,
 }
 
 /// Id and emotion, or what is wrong with the line.
@@ -61,6 +65,17 @@ pub(super) struct Found {
     pub without_audio: Vec<Label>,
 }
 
+impl Found {
+    /// Recordings that carry their labels.
+    pub fn only(import: Import) -> Self {
+        let without_audio = Vec::new();
+        Self {
+            import,
+            without_audio,
+        }
+    }
+}
+
 /// A label in a label file.
 pub(super) struct Label {
     pub id: String,
@@ -69,15 +84,33 @@ pub(super) struct Label {
     pub place: String,
 }
 
-/// Searches `root` and the folders below it.
+/// Searches `root` and the folders below it. A recording that is there twice is refused, or with
+/// `drop_duplicates` the first is taken.
 ///
 /// # Errors
 /// [`CorpusError`]: nothing recognised, no label files, a recording that is there twice, two labels for one recording.
-pub(super) fn read(root: &Path, layout: &Layout) -> Result<Found, CorpusError> {
+pub(super) fn read(
+    root: &Path,
+    layout: &Layout,
+    drop_duplicates: bool,
+) -> Result<Found, CorpusError> {
     let is_label = |p: &Path| layout.labels.as_ref().is_some_and(|l| (l.is_one)(p));
-    let files = files_below(root, &|p| is_audio(p) || is_label(p))?;
+    let mut below = files_below(root, &|p| is_audio(p) || is_label(p))?;
+    let files = std::mem::take(&mut below.files);
     let (audio, label_files): (Vec<_>, Vec<_>) = files.into_iter().partition(|p| is_audio(p));
-    let mut found = by_name(root, layout, audio)?;
+    let found = by_name(root, layout, audio, drop_duplicates)?;
+    let mut found = assemble(root, layout, found, &label_files)?;
+    found.import.findings.extend(below.finding());
+    Ok(found)
+}
+
+/// Recordings with their labels.
+fn assemble(
+    root: &Path,
+    layout: &Layout,
+    mut found: ByName,
+    label_files: &[PathBuf],
+) -> Result<Found, CorpusError> {
     if let Some(rules) = &layout.labels {
         if label_files.is_empty() {
             let message = format!(
@@ -88,7 +121,7 @@ pub(super) fn read(root: &Path, layout: &Layout) -> Result<Found, CorpusError> {
             );
             return Err(empty(root, message));
         }
-        return with_labels(root, layout, rules, found, &label_files);
+        return with_labels(root, layout, rules, found, label_files);
     }
     let utterances = found.recordings.drain(..).map(|(file, r)| {
         let emotion = r.emotion.unwrap_or_default().to_owned();
@@ -103,7 +136,7 @@ pub(super) fn read(root: &Path, layout: &Layout) -> Result<Found, CorpusError> {
             corpus,
             unknown: found.unknown,
             left_out: found.left_out,
-            findings: Vec::new(),
+            ..Import::default()
         },
         without_audio: Vec::new(),
     })
@@ -117,7 +150,12 @@ struct ByName {
     left_out: BTreeMap<String, usize>,
 }
 
-fn by_name(root: &Path, layout: &Layout, files: Vec<PathBuf>) -> Result<ByName, CorpusError> {
+fn by_name(
+    root: &Path,
+    layout: &Layout,
+    files: Vec<PathBuf>,
+    drop_duplicates: bool,
+) -> Result<ByName, CorpusError> {
     let mut out = ByName {
         recordings: Vec::new(),
         unknown: Vec::new(),
@@ -144,18 +182,7 @@ fn by_name(root: &Path, layout: &Layout, files: Vec<PathBuf>) -> Result<ByName, 
             }
         }
     }
-    if let Some((first, second)) = twice.first() {
-        let message = format!(
-            "{} recordings are there twice, such as {} and {}; point at a folder that has each once",
-            twice.len(),
-            first.display(),
-            second.display()
-        );
-        return Err(CorpusError::Duplicate {
-            path: root.to_owned(),
-            message,
-        });
-    }
+    drop_copies(root, &twice, drop_duplicates, &mut out.left_out)?;
     if out.recordings.is_empty() {
         let (corpus, names) = (layout.corpus, layout.names);
         let message = match out.unknown.first() {
@@ -169,6 +196,34 @@ fn by_name(root: &Path, layout: &Layout, files: Vec<PathBuf>) -> Result<ByName, 
         return Err(empty(root, message));
     }
     Ok(out)
+}
+
+/// Refuses recordings that have the name of an earlier one, or counts them as left out.
+pub(super) fn drop_copies(
+    root: &Path,
+    twice: &[(PathBuf, PathBuf)],
+    drop_duplicates: bool,
+    left_out: &mut BTreeMap<String, usize>,
+) -> Result<(), CorpusError> {
+    let Some((first, second)) = twice.first() else {
+        return Ok(());
+    };
+    if drop_duplicates {
+        let what = "the same recording as an earlier one, by its name".to_owned();
+        *left_out.entry(what).or_insert(0) += twice.len();
+        return Ok(());
+    }
+    let message = format!(
+        "{} recordings are there twice, such as {} and {}; point at a folder that has each once, or keep the first of each with \
+         --drop-duplicates",
+        twice.len(),
+        first.display(),
+        second.display()
+    );
+    Err(CorpusError::Duplicate {
+        path: root.to_owned(),
+        message,
+    })
 }
 
 /// Brings recordings and labels together.
@@ -218,6 +273,7 @@ fn with_labels(
             unknown: found.unknown,
             left_out: found.left_out,
             findings,
+            notes: Vec::new(),
         },
         without_audio: labels.into_values().collect(),
     })
@@ -271,20 +327,11 @@ fn read_labels(root: &Path, rules: &LabelFiles, files: &[PathBuf]) -> Result<Lab
     let mut labels: BTreeMap<String, Label> = BTreeMap::new();
     let mut damaged = Vec::new();
     for file in files {
-        let bytes = std::fs::read(file).map_err(|source| CorpusError::Io {
-            path: file.clone(),
-            action: "read",
-            source,
-        })?;
-        let shown = file.strip_prefix(root).unwrap_or(file).display();
-        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-            damaged.push(format!("{shown}: UTF-16 text; save it as UTF-8"));
-            continue;
-        }
         // Annotators' comments may be in any encoding; ids and labels are ASCII.
-        let text = String::from_utf8_lossy(&bytes);
+        let text = text::read(file)?.text;
+        let shown = file.strip_prefix(root).unwrap_or(file).display();
         let stem = stem(file);
-        for (i, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        for (i, line) in text.lines().enumerate() {
             let place = format!("{shown}, line {}", i + 1);
             match (rules.line)(line, &stem) {
                 None => {}
@@ -325,7 +372,25 @@ fn utterance(layout: &Layout, path: PathBuf, r: Recording, emotion: String) -> U
         session: r.session,
         gender: r.gender,
         emotion,
+        segment: None,
+        channel: None,
+        split: r.split,
     }
+}
+
+/// The label that a corpus's code or word stands for.
+///
+/// # Errors
+/// A message that lists the codes.
+pub(super) fn listed(
+    emotions: &[(&str, &'static str)],
+    code: &str,
+) -> Result<&'static str, String> {
+    let label = emotions.iter().find(|(c, _)| *c == code);
+    label.map(|(_, label)| *label).ok_or_else(|| {
+        let codes: Vec<&str> = emotions.iter().map(|(c, _)| *c).collect();
+        format!("{code:?} is none of the emotions {}", codes.join(" "))
+    })
 }
 
 fn empty(root: &Path, message: String) -> CorpusError {
@@ -333,66 +398,4 @@ fn empty(root: &Path, message: String) -> CorpusError {
         path: root.to_owned(),
         message,
     }
-}
-
-pub(super) fn stem(file: &Path) -> String {
-    file.file_stem()
-        .map(|s| s.to_string_lossy().into_owned())
-        .unwrap_or_default()
-}
-
-/// Name of the folder that holds the file.
-pub(super) fn folder_name(file: &Path) -> String {
-    file.parent()
-        .and_then(Path::file_name)
-        .map(|s| s.to_string_lossy().into_owned())
-        .unwrap_or_default()
-}
-
-fn is_audio(file: &Path) -> bool {
-    file.extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("wav") || e.eq_ignore_ascii_case("flac"))
-}
-
-/// Deepest nesting that is searched: beyond any corpus, but an end to a link that leads back up.
-const MAX_DEPTH: usize = 32;
-
-/// The wanted files in `root` and below, sorted by path; hidden files and folders are passed over.
-pub(super) fn files_below(
-    root: &Path,
-    wanted: &dyn Fn(&Path) -> bool,
-) -> Result<Vec<PathBuf>, CorpusError> {
-    fn visit(
-        folder: &Path,
-        depth: usize,
-        wanted: &dyn Fn(&Path) -> bool,
-        files: &mut Vec<PathBuf>,
-    ) -> Result<(), CorpusError> {
-        let io = |source| CorpusError::Io {
-            path: folder.to_owned(),
-            action: "read",
-            source,
-        };
-        if depth > MAX_DEPTH {
-            let message = format!("more than {MAX_DEPTH} folders deep; does a link lead back up?");
-            return Err(empty(folder, message));
-        }
-        for entry in std::fs::read_dir(folder).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            if entry.file_name().to_string_lossy().starts_with('.') {
-                continue;
-            }
-            let path = entry.path();
-            if path.is_dir() {
-                visit(&path, depth + 1, wanted, files)?;
-            } else if wanted(&path) {
-                files.push(path);
-            }
-        }
-        Ok(())
-    }
-    let mut files = Vec::new();
-    visit(root, 0, wanted, &mut files)?;
-    files.sort();
-    Ok(files)
 }

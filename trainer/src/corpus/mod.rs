@@ -1,38 +1,60 @@
 //! Corpora: which recordings there are, who speaks, and with which emotion.
 //!
 //! A corpus is a CSV file with the columns `path,corpus,speaker,session,gender,emotion` (session and gender
-//! may be empty). Relative paths start from the folder of that file.
+//! may be empty) and, where rows are parts of files, `start,end,channel` and `split`. Relative paths start
+//! from the folder of that file.
 
 mod counts;
 mod crema_d;
 pub(crate) mod duplicates;
 mod emodb;
+mod emotion_words;
+mod emovo;
+mod emozionalmente;
+mod esd;
+mod files;
+mod folders;
 mod iemocap;
 mod import;
+mod jl;
+mod joined;
 mod layout;
 mod manifest;
+mod meld;
 mod msp_improv;
+mod nemo;
+mod pattern;
 mod ravdess;
 mod savee;
+mod segment;
+mod shemo;
+mod subesco;
 mod synthetic;
+mod table;
 mod tess;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use duplicates::{Fingerprint, SameAudio, find_copies, settle_copies};
+pub use duplicates::{Compared, Fingerprint, SameAudio, find_copies, settle_copies};
 pub use import::{CorpusFormat, Finding, Import, ImportOptions, Labels, import};
+pub use segment::{MAX_SECONDS, Segment};
 pub use synthetic::{Mood, SyntheticOptions, synthesise};
 
-/// One labelled recording.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use crate::data::text::TextError;
+
+/// The speaker of recordings of which nobody says who speaks. They count as one voice: more cannot be told.
+pub const UNKNOWN_SPEAKER: &str = "unknown";
+
+/// One labelled recording, or a labelled part of one.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Utterance {
     /// The audio file; if relative, below [`Corpus::root`].
     pub path: PathBuf,
     /// Name of the corpus, `emodb` say.
     pub corpus: String,
-    /// Who speaks; unique across corpora that are to be joined.
+    /// Who speaks, unique across corpora that are to be joined; or [`UNKNOWN_SPEAKER`].
     pub speaker: String,
     /// Recording session, where the corpus has them.
     pub session: Option<String>,
@@ -40,14 +62,20 @@ pub struct Utterance {
     pub gender: Option<String>,
     /// The label.
     pub emotion: String,
+    /// The part of the file that the label is for; none means the whole file.
+    pub segment: Option<Segment>,
+    /// The channel of the file, from 0; none means all of them.
+    pub channel: Option<u16>,
+    /// The part of the corpus that the recording belongs to, as its publisher divided it: train, dev, test.
+    pub split: Option<String>,
 }
 
 /// Labelled recordings, in a stable order.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Corpus {
     /// Where relative paths start.
     pub root: PathBuf,
-    /// The recordings; no two of the same path.
+    /// The recordings; no two of the same path, segment and channel.
     pub utterances: Vec<Utterance>,
 }
 
@@ -56,7 +84,7 @@ pub struct Corpus {
 #[non_exhaustive]
 pub enum CorpusError {
     /// Reading or writing failed.
-    #[error("cannot {action} {}: {source}{}", path.display(), crate::atomic::write_hint(source))]
+    #[error("cannot {action} {}: {source}{}", path.display(), crate::atomic::hint(action, source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -65,34 +93,21 @@ pub enum CorpusError {
         /// The cause.
         source: io::Error,
     },
-    /// A column that must be there is not.
-    #[error("{}: column \"{column}\" is missing; the header has: {found}", path.display())]
-    MissingColumn {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: &'static str,
-        /// The columns that are there.
-        found: String,
-    },
-    /// Something is wrong in one line of a CSV file.
-    #[error("{}, line {line}{}: {message}", path.display(), column.map_or(String::new(), |c| format!(", column \"{c}\"")))]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1 (the header).
-        line: u64,
-        /// The column, if it is one field that is wrong.
-        column: Option<&'static str>,
-        /// What is wrong.
-        message: String,
-    },
+    /// A table of text cannot be read or understood.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// A recording is there more than once.
     #[error("{}: {message}", path.display())]
     Duplicate {
         /// The folder.
         path: PathBuf,
         /// Which recordings.
+        message: String,
+    },
+    /// A pattern that cannot take paths apart.
+    #[error("{message}")]
+    Pattern {
+        /// What is wrong with it.
         message: String,
     },
     /// A synthetic corpus that cannot be made as asked.
@@ -131,43 +146,44 @@ pub enum CorpusError {
     },
 }
 
+/// Columns of every corpus file.
 const COLUMNS: [&str; 6] = ["path", "corpus", "speaker", "session", "gender", "emotion"];
 
+/// Columns of those in which some row says something there.
+const MORE_COLUMNS: [&str; 4] = ["start", "end", "channel", "split"];
+
 impl Corpus {
-    /// Reads a corpus file. Columns beyond the six are left alone, so that people may keep notes in them.
+    /// Reads a corpus file, or any table with columns of those meanings. Others are left alone, so that people
+    /// may keep notes in them.
     ///
     /// # Errors
-    /// [`CorpusError`]: no such file, a missing column, an empty path, speaker or emotion, a path named twice.
+    /// [`CorpusError`]: no such file, a missing column, an empty path or emotion, a time that cannot be, a path
+    /// named twice with the same segment and channel.
     pub fn read(path: &Path) -> Result<Self, CorpusError> {
-        let rows = CsvRows::open(path)?;
-        let (p, speaker, emotion) = (
-            rows.column("path")?,
-            rows.column("speaker")?,
-            rows.column("emotion")?,
-        );
-        let (corpus, session, gender) = (
-            rows.find("corpus"),
-            rows.find("session"),
-            rows.find("gender"),
-        );
-        let mut utterances = Vec::new();
-        let mut seen: HashMap<PathBuf, u64> = HashMap::new();
-        for row in rows.rows() {
-            let row = row?;
-            let file = PathBuf::from(row.required(p, "path")?);
-            if let Some(first) = seen.insert(file.clone(), row.line) {
-                let message = format!("{} stands in line {first} already", file.display());
-                return Err(row.error(Some("path"), message));
-            }
-            utterances.push(Utterance {
-                path: file,
-                corpus: row.optional(corpus).unwrap_or_default(),
-                speaker: row.required(speaker, "speaker")?,
-                session: row.optional(session),
-                gender: row.optional(gender),
-                emotion: row.required(emotion, "emotion")?,
-            });
+        Ok(Self::load(path)?.0)
+    }
+
+    /// Like [`read`](Self::read), with what was odd about the file: warnings.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn load(path: &Path) -> Result<(Self, Vec<Finding>), CorpusError> {
+        let listed = table::list(path, &BTreeMap::new())?;
+        let root = folder_of(path);
+        if let Some(error) = listed.unlabelled.into_iter().next() {
+            return Err(error.into());
         }
+        if let Some((_, error)) = listed.twice.into_iter().next() {
+            return Err(error.into());
+        }
+        let utterances: Vec<Utterance> = listed
+            .rows
+            .into_iter()
+            .map(|r| Utterance {
+                path: table::with_slashes(&r.utterance.path, |p| root.join(p).exists()),
+                ..r.utterance
+            })
+            .collect();
         if utterances.is_empty() {
             let message = "the corpus has a header but no recordings".to_owned();
             return Err(CorpusError::Empty {
@@ -175,10 +191,7 @@ impl Corpus {
                 message,
             });
         }
-        Ok(Self {
-            root: folder_of(path),
-            utterances,
-        })
+        Ok((Self { root, utterances }, listed.findings))
     }
 
     /// Writes the corpus file, whole or not at all. Recordings below the file's folder are named relative to it,
@@ -194,8 +207,23 @@ impl Corpus {
         };
         let folder = std::path::absolute(folder_of(path)).map_err(io)?;
         crate::atomic::write::<io::Error, _>(path, |file| {
-            let mut csv = csv::Writer::from_writer(file);
-            csv.write_record(COLUMNS)?;
+            let any = |has: fn(&Utterance) -> bool| self.utterances.iter().any(has);
+            let shown = [
+                any(|u| u.segment.is_some()),
+                any(|u| u.segment.is_some()),
+                any(|u| u.channel.is_some()),
+                any(|u| u.split.is_some()),
+            ];
+            let more = |values: [String; 4]| {
+                let shown = values.into_iter().zip(shown);
+                shown.filter(|(_, s)| *s).map(|(v, _)| v)
+            };
+            // A name that begins with # must not look like a comment.
+            let mut csv = csv::WriterBuilder::new()
+                .comment(Some(b'#'))
+                .from_writer(file);
+            let header = COLUMNS.map(str::to_owned).into_iter();
+            csv.write_record(header.chain(more(MORE_COLUMNS.map(str::to_owned))))?;
             for u in &self.utterances {
                 let absolute = std::path::absolute(self.resolve(u))?;
                 let shown = absolute.strip_prefix(&folder).unwrap_or(&absolute);
@@ -205,14 +233,26 @@ impl Corpus {
                         format!("the path {} is not UTF-8: rename it", shown.display()),
                     )
                 })?;
-                csv.write_record([
+                for field in [
                     shown,
                     &u.corpus,
                     &u.speaker,
                     u.session.as_deref().unwrap_or(""),
                     u.gender.as_deref().unwrap_or(""),
                     &u.emotion,
-                ])?;
+                ] {
+                    csv.write_field(field)?;
+                }
+                let seconds = |s: Option<f64>| s.map_or(String::new(), |s| format!("{s:?}"));
+                for field in more([
+                    seconds(u.segment.map(|s| s.start_s)),
+                    seconds(u.segment.and_then(|s| s.end_s)),
+                    u.channel.map_or(String::new(), |c| c.to_string()),
+                    u.split.clone().unwrap_or_default(),
+                ]) {
+                    csv.write_field(field)?;
+                }
+                csv.write_record(None::<&[u8]>)?;
             }
             csv.flush()
         })
@@ -282,150 +322,5 @@ fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p.to_owned(),
         _ => PathBuf::from("."),
-    }
-}
-
-/// A CSV file with a header, whose errors name line and column.
-pub(crate) struct CsvRows {
-    path: PathBuf,
-    header: Vec<String>,
-    records: Vec<csv::StringRecord>,
-}
-
-/// One line of it.
-pub(crate) struct CsvRow<'a> {
-    path: &'a Path,
-    record: &'a csv::StringRecord,
-    /// From 1, the header.
-    pub line: u64,
-}
-
-impl CsvRows {
-    pub fn open(path: &Path) -> Result<Self, CorpusError> {
-        let io = |source| CorpusError::Io {
-            path: path.to_owned(),
-            action: "read",
-            source,
-        };
-        let file = std::fs::File::open(path).map_err(io)?;
-        let mut reader = csv::ReaderBuilder::new()
-            .flexible(true)
-            .trim(csv::Trim::All)
-            .from_reader(file);
-        let header = reader.headers().map_err(|e| csv_error(path, e))?;
-        let header: Vec<String> = header
-            .iter()
-            .map(|s| s.trim_start_matches('\u{feff}').to_owned())
-            .collect();
-        if header.iter().all(String::is_empty) {
-            let message =
-                "the file is empty; it needs a header line with path, speaker and emotion"
-                    .to_owned();
-            return Err(CorpusError::Empty {
-                path: path.to_owned(),
-                message,
-            });
-        }
-        for (i, name) in header.iter().enumerate() {
-            if !name.is_empty() && header[..i].contains(name) {
-                let message = format!("column \"{name}\" stands in the header twice");
-                return Err(CorpusError::Line {
-                    path: path.to_owned(),
-                    line: 1,
-                    column: None,
-                    message,
-                });
-            }
-        }
-        let records = reader
-            .records()
-            .collect::<Result<_, _>>()
-            .map_err(|e| csv_error(path, e))?;
-        Ok(Self {
-            path: path.to_owned(),
-            header,
-            records,
-        })
-    }
-
-    /// Index of the column, if the file has it.
-    pub fn find(&self, name: &str) -> Option<usize> {
-        self.header.iter().position(|h| h == name)
-    }
-
-    /// Index of a column that must be there.
-    pub fn column(&self, name: &'static str) -> Result<usize, CorpusError> {
-        self.find(name).ok_or_else(|| CorpusError::MissingColumn {
-            path: self.path.clone(),
-            column: name,
-            found: self.header.join(", "),
-        })
-    }
-
-    /// The lines below the header; one that is longer or shorter than it is an error.
-    pub fn rows(&self) -> impl Iterator<Item = Result<CsvRow<'_>, CorpusError>> {
-        self.records.iter().map(|record| {
-            let line = record.position().map_or(0, csv::Position::line);
-            let row = CsvRow {
-                path: &self.path,
-                record,
-                line,
-            };
-            if record.len() == self.header.len() {
-                Ok(row)
-            } else {
-                let (found, expected) = (record.len(), self.header.len());
-                Err(row.error(None, format!("{found} fields, the header has {expected}")))
-            }
-        })
-    }
-}
-
-impl CsvRow<'_> {
-    /// The field, or an error that names it.
-    pub fn required(&self, index: usize, column: &'static str) -> Result<String, CorpusError> {
-        self.optional(Some(index))
-            .ok_or_else(|| self.error(Some(column), "the field is empty".to_owned()))
-    }
-
-    /// The field, if there is such a column and it is not empty.
-    pub fn optional(&self, index: Option<usize>) -> Option<String> {
-        self.record
-            .get(index?)
-            .filter(|s| !s.is_empty())
-            .map(str::to_owned)
-    }
-
-    /// An error about this line.
-    pub fn error(&self, column: Option<&'static str>, message: String) -> CorpusError {
-        CorpusError::Line {
-            path: self.path.to_owned(),
-            line: self.line,
-            column,
-            message,
-        }
-    }
-}
-
-fn csv_error(path: &Path, error: csv::Error) -> CorpusError {
-    let line = error.position().map_or(1, csv::Position::line);
-    match error.into_kind() {
-        csv::ErrorKind::Io(source) => CorpusError::Io {
-            path: path.to_owned(),
-            action: "read",
-            source,
-        },
-        csv::ErrorKind::Utf8 { .. } => CorpusError::Line {
-            path: path.to_owned(),
-            line,
-            column: None,
-            message: "not UTF-8 text; is this a CSV file?".to_owned(),
-        },
-        other => CorpusError::Line {
-            path: path.to_owned(),
-            line,
-            column: None,
-            message: format!("{other:?}"),
-        },
     }
 }

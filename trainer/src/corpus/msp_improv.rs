@@ -10,7 +10,8 @@ use std::sync::LazyLock;
 use regex_lite::Regex;
 
 use super::counts::Whole;
-use super::layout::{LabelFiles, LabelLine, Layout, Recognised, Recording, stem};
+use super::files::stem;
+use super::layout::{LabelFiles, LabelLine, Layout, Recognised, Recording};
 
 pub(super) const LAYOUT: Layout = Layout {
     corpus: "msp-improv",
@@ -38,6 +39,7 @@ pub(super) const WHOLE: Whole = Whole {
         ("neutral", &[1164, 241, 1789, 283]),
         ("sad", &[66, 80, 633, 106]),
     ],
+    total: 7798,
 };
 
 /// Labels in the label file; X means that the annotators did not agree.
@@ -85,6 +87,7 @@ fn recognise(stem: &str, _folder: &str) -> Result<Recognised, String> {
         session: Some(id.session.to_owned()),
         gender: Some(id.gender.to_owned()),
         emotion: None,
+        split: None,
     }))
 }
 

@@ -75,6 +75,7 @@ pub(super) fn recognise(stem: &str, _folder: &str) -> Result<Recognised, String>
         session: None,
         gender: Some(if actor % 2 == 1 { "M" } else { "F" }.to_owned()),
         emotion: Some(EMOTIONS[emotion - 1]),
+        split: None,
     }))
 }
 

@@ -27,6 +27,7 @@ pub(super) const WHOLE: Whole = Whole {
         ("sad", &[15; 4]),
         ("surprised", &[15; 4]),
     ],
+    total: 480,
 };
 
 const SPEAKERS: [&str; 4] = ["DC", "JE", "JK", "KL"];
@@ -73,6 +74,7 @@ fn recognise(stem: &str, folder: &str) -> Result<Recognised, String> {
         session: None,
         gender: Some("M".to_owned()),
         emotion: Some(emotion),
+        split: None,
     }))
 }
 

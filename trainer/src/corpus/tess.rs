@@ -27,6 +27,7 @@ pub(super) const WHOLE: Whole = Whole {
         ("sad", &[200; 2]),
         ("surprised", &[200; 2]),
     ],
+    total: 2800,
 };
 
 /// The speaker of one recording, `OA_bite_neutral.wav`, is one letter short in the published corpus.
@@ -68,6 +69,7 @@ fn recognise(stem: &str, _folder: &str) -> Result<Recognised, String> {
         session: None,
         gender: Some("F".to_owned()),
         emotion: Some(label),
+        split: None,
     }))
 }
 

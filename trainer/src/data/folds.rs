@@ -9,6 +9,7 @@ use rand::seq::SliceRandom;
 use super::stream;
 use super::task::Task;
 use crate::config::{HoldOut, ValidationConfig, nearest_word};
+use crate::corpus::UNKNOWN_SPEAKER;
 
 /// What a group is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,13 @@ pub enum FoldError {
         /// The only one.
         name: String,
     },
+    /// All rows are of the one speaker that stands for those whom nobody names.
+    #[error(
+        "no row says who speaks (the speaker is \"{UNKNOWN_SPEAKER}\" in all of them), so that nobody can be held out and no score can \
+             tell how the model does on new voices: name the speakers in the corpus file's column \"speaker\" and extract again; or, for \
+             `fit` without validation, set validation.by = \"none\" and classifier.select = \"last\""
+    )]
+    NobodyKnown,
     /// More folds than groups.
     #[error(
         "{folds} folds asked for, but there are only {groups} {grouping}s: ask for 2 to {groups}"
@@ -133,6 +141,10 @@ fn at_least_two(
     groups: &BTreeMap<String, Vec<usize>>,
     grouping: Grouping,
 ) -> Result<(), FoldError> {
+    let nobody = |name: &String| name.ends_with(&format!("/{UNKNOWN_SPEAKER}"));
+    if grouping == Grouping::Speaker && !groups.is_empty() && groups.keys().all(nobody) {
+        return Err(FoldError::NobodyKnown);
+    }
     match groups.first_key_value() {
         Some((name, _)) if groups.len() == 1 => Err(FoldError::OneGroup {
             grouping,

@@ -1,12 +1,14 @@
 //! From a feature table to the batches that the networks see.
 //!
-//! [`task`] checks the table and fixes the classes, [`folds`] decides who is held out, [`batches`] draws
-//! rows and [`mixup`] mixes them. Every random choice comes from a [`stream`] named after what it is for.
+//! [`checks`] warns of what teaches the wrong thing, [`task`] checks the table and fixes the classes, [`folds`] decides who is held out, [`batches`] draws
+//! rows and [`mixup`] mixes them. [`text`] reads tables and other text that people bring. Every random choice comes from a [`stream`] named after what it is for.
 
 pub mod batches;
+pub mod checks;
 pub mod folds;
 pub mod mixup;
 pub mod task;
+pub mod text;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

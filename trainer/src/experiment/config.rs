@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::ExperimentError;
 pub use crate::config::TrainingRows as Setting;
 use crate::config::{ClassifierInput, Config};
+use crate::data::text::TextError;
 use crate::gan::cycle_gan::CycleGanConfig;
 use crate::gan::prior_gan::PriorGanConfig;
 use crate::reduce::autoencoder::AutoencoderConfig;
@@ -362,13 +363,13 @@ impl Experiment {
     /// [`ExperimentError`]: no such file or name, bad TOML, unknown keys, values that do not fit.
     pub fn read(name: &str) -> Result<Self, ExperimentError> {
         let path = Path::new(name);
-        match std::fs::read_to_string(path) {
+        match crate::config::read_text(path) {
             Ok(text) => {
                 let mut new = Self::from_toml(&text, name)?;
                 new.data.below(path.parent().unwrap_or(Path::new("")));
                 Ok(new)
             }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(TextError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 let known = || READY_MADE.map(|(n, _)| n).join(", ");
                 match READY_MADE.iter().find(|(n, _)| *n == name) {
                     Some((_, text)) => Self::from_toml(text, name),
@@ -378,7 +379,7 @@ impl Experiment {
                     }),
                 }
             }
-            Err(e) => Err(super::io(path, "read")(e)),
+            Err(e) => Err(e.into()),
         }
     }
 

@@ -45,7 +45,7 @@ pub enum ExperimentError {
         known: String,
     },
     /// A file of the experiment.
-    #[error("cannot {action} {}: {source}{}", path.display(), atomic::write_hint(source))]
+    #[error("cannot {action} {}: {source}{}", path.display(), atomic::hint(action, source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -54,6 +54,9 @@ pub enum ExperimentError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The description is no text or cannot be read.
+    #[error(transparent)]
+    Text(#[from] crate::data::text::TextError),
     /// The description is not valid.
     #[error("{origin}: {problem}")]
     Invalid {

@@ -15,13 +15,14 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 use ser_features::{EXTRACTOR_VERSION, FeatureSet, FinishError, feature_names};
 use ser_runtime::audio::Pcm;
-use ser_runtime::audio::read_audio;
+use ser_runtime::audio::{read_audio, read_channel};
 use ser_runtime::cut::Span;
 use ser_runtime::extract::{ExtractError, Extracted, extract_range};
 use ser_runtime::hearing::{Hearing, HearingInfo};
 use ser_runtime::quality::Quality;
 
 use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 
 use crate::corpus::{Corpus, Fingerprint, SameAudio, Utterance, duplicates};
 use crate::data::stream;
@@ -38,7 +39,7 @@ pub struct ExtractionOptions {
     /// What is made of a recording.
     pub hearing: Hearing,
     /// Copies with moved ends.
-    pub vary: Option<VaryEnds>,
+    pub vary: Option<Vary>,
     /// What is added to recordings before they are heard: for tests of a model.
     pub room: Room,
     /// Seed of the copies and of the noise.
@@ -50,13 +51,19 @@ pub struct ExtractionOptions {
 }
 
 /// Copies of every utterance whose ends are drawn anew, so that a model learns that the place of a cut means nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VaryEnds {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Vary {
     /// Copies of each utterance.
     pub copies: u32,
     /// Each end moves by up to so many milliseconds, within the recording.
     pub by_ms: u32,
+    /// Every other copy gets pink noise, too: its level is drawn from the [`NOISE_RANGE_DB`] below this one, in dB
+    /// relative to full scale.
+    pub noise_dbfs: Option<f32>,
 }
+
+/// Range of the levels of noise in copies, in dB.
+pub const NOISE_RANGE_DB: f32 = 30.0;
 
 /// What an extraction did.
 #[derive(Debug, Clone)]
@@ -181,7 +188,7 @@ pub fn extract(
     let mut outcomes: Vec<Option<Result<Measured, String>>> = Vec::with_capacity(total);
     let mut pending: Vec<(usize, Key)> = Vec::new();
     for (i, u) in corpus.utterances.iter().enumerate() {
-        outcomes.push(match Key::of(&name(u), &corpus.resolve(u)) {
+        outcomes.push(match Key::of(&part_name(u), &corpus.resolve(u)) {
             Err(e) => Some(Err(format!("cannot read it: {e}"))),
             Ok(key) => match finished.remove(&key) {
                 Some(measured) => Some(Ok(measured)),
@@ -223,7 +230,7 @@ pub fn extract(
                 return;
             }
             let u = &corpus.utterances[*i];
-            let outcome = measure(&corpus.resolve(u), &key.path, options);
+            let outcome = measure(u, &corpus.resolve(u), options);
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
             match &outcome {
                 Ok(row) => {
@@ -282,9 +289,12 @@ pub fn extract(
 /// What the rows of a journal depend on beside the extractor.
 fn heard_as(options: &ExtractionOptions) -> String {
     let hearing = serde_json::to_string(&HearingInfo::from(options.hearing)).unwrap_or_default();
-    let vary = options
-        .vary
-        .map_or_else(String::new, |v| format!("{} by {} ms", v.copies, v.by_ms));
+    let vary = options.vary.map_or_else(String::new, |v| {
+        let noise = v
+            .noise_dbfs
+            .map_or_else(String::new, |n| format!(", noise to {n} dBFS"));
+        format!("{} by {} ms{noise}", v.copies, v.by_ms)
+    });
     let Room { pad_s, noise_dbfs } = options.room;
     let noise = noise_dbfs.map_or_else(String::new, |level| format!("{level} dBFS"));
     format!(
@@ -319,16 +329,60 @@ fn name(utterance: &Utterance) -> String {
     utterance.path.to_string_lossy().into_owned()
 }
 
-/// Decodes, cuts and measures one recording; `name` seeds its copies.
-fn measure(file: &Path, name: &str, options: &ExtractionOptions) -> Result<Measured, String> {
-    let mut pcm = read_audio(file).map_err(|e| e.to_string())?;
+/// The name of the part of a recording that an utterance of the corpus is: several may lie in one file.
+fn part_name(utterance: &Utterance) -> String {
+    let mut name = name(utterance);
+    if let Some(segment) = utterance.segment {
+        name.push_str(&format!(", {segment}"));
+    }
+    if let Some(channel) = utterance.channel {
+        name.push_str(&format!(", channel {channel}"));
+    }
+    name
+}
+
+/// By how much a part may reach beyond the end of its recording: annotations are rounded.
+const BEYOND_S: f64 = 1.0;
+
+/// The samples that an utterance of the corpus is labelled for, and where they begin in the file, in seconds.
+fn read_part(utterance: &Utterance, file: &Path) -> Result<(Pcm, f64), String> {
+    let mut pcm = match utterance.channel {
+        None => read_audio(file),
+        Some(channel) => read_channel(file, channel),
+    }
+    .map_err(|e| e.to_string())?;
+    let Some(segment) = utterance.segment else {
+        return Ok((pcm, 0.0));
+    };
+    let (rate, length) = (f64::from(pcm.sample_rate), pcm.duration_s());
+    let end_s = segment.end_s.unwrap_or(length);
+    if segment.start_s >= length || end_s > length + BEYOND_S {
+        return Err(format!(
+            "the label is for {segment}, but the recording has {length:.2} s: are the times those of this file, and in seconds?"
+        ));
+    }
+    let end = ((end_s * rate).round() as usize).min(pcm.samples.len());
+    let start = ((segment.start_s * rate).round() as usize).min(end);
+    pcm.samples.truncate(end);
+    pcm.samples.drain(..start);
+    Ok((pcm, start as f64 / rate))
+}
+
+/// Decodes, cuts and measures what an utterance of the corpus is labelled for.
+fn measure(
+    utterance: &Utterance,
+    file: &Path,
+    options: &ExtractionOptions,
+) -> Result<Measured, String> {
+    let name = &part_name(utterance);
+    let (mut pcm, begins_s) = read_part(utterance, file)?;
     options.room.around(&mut pcm, name, options.seed);
     let set = options.feature_set;
     let extract = |hearing: &Hearing| ser_runtime::extract::extract(&pcm, set, hearing);
     let heard = extract(&options.hearing).map_err(|e| e.to_string())?;
     let nothing = heard.utterances.is_empty();
     let nothing = nothing.then(|| heard.reason().words().to_owned());
-    let whole = options.hearing.cut.is_none();
+    let whole = options.hearing.cut.is_none() && utterance.segment.is_none();
     let mut rows = Vec::new();
     for (index, utterance) in heard.utterances.into_iter().enumerate() {
         let copies = match &options.vary {
@@ -337,6 +391,9 @@ fn measure(file: &Path, name: &str, options: &ExtractionOptions) -> Result<Measu
         };
         rows.push(row(utterance, &pcm, whole, None));
         rows.extend(copies.map_err(|e| e.to_string())?);
+    }
+    for start_s in rows.iter_mut().filter_map(|row| row.start_s.as_mut()) {
+        *start_s += begins_s as f32;
     }
     Ok(Measured {
         sample_rate: pcm.sample_rate,
@@ -362,21 +419,36 @@ fn copies(
     name: &str,
     index: usize,
     span: Span,
-    vary: &VaryEnds,
+    vary: &Vary,
     options: &ExtractionOptions,
 ) -> Result<Vec<Row>, ExtractError> {
     let reach = i64::from(vary.by_ms) * i64::from(pcm.sample_rate) / 1_000;
     let mut random = stream(options.seed, name, index);
-    let mut moved = |at: u64| {
+    let moved = |at: u64, random: &mut ChaCha8Rng| {
         let by = random.random_range(-reach..=reach);
-        usize::try_from(at.saturating_add_signed(by)).unwrap_or(usize::MAX)
+        let at = usize::try_from(at.saturating_add_signed(by)).unwrap_or(usize::MAX);
+        at.min(pcm.samples.len())
     };
     let mut rows = Vec::new();
     for copy in 1..=vary.copies {
-        let range = moved(span.start)..moved(span.end);
+        let start = moved(span.start, &mut random);
+        let end = moved(span.end, &mut random).max(start);
+        let mut part = Pcm {
+            samples: pcm.samples[start..end].to_vec(),
+            sample_rate: pcm.sample_rate,
+            channels: pcm.channels,
+        };
+        let noise = vary.noise_dbfs.filter(|_| copy % 2 == 0);
+        let room = Room {
+            pad_s: 0.0,
+            noise_dbfs: noise.map(|most| most - random.random_range(0.0..=NOISE_RANGE_DB)),
+        };
+        room.around(&mut part, &format!("{name}, {index}, {copy}"), options.seed);
         let set = options.feature_set;
-        match extract_range(pcm, range, set, options.hearing.sample_rate) {
-            Ok(extracted) if extracted.quality.unfit().is_none() => {
+        match extract_range(&part, 0..end - start, set, options.hearing.sample_rate) {
+            Ok(mut extracted) if extracted.quality.unfit().is_none() => {
+                extracted.span.start += start as u64;
+                extracted.span.end += start as u64;
                 rows.push(row(extracted, pcm, false, Some(copy)));
             }
             Ok(_) | Err(ExtractError::Finish(FinishError::TooShort { .. })) => {}

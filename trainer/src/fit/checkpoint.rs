@@ -49,7 +49,7 @@ pub struct Checkpoint {
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// Reading or writing failed.
-    #[error("cannot {action} the checkpoint {}: {source}{}", path.display(), atomic::write_hint(source))]
+    #[error("cannot {action} the checkpoint {}: {source}{}", path.display(), atomic::hint(action, source))]
     Io {
         /// The file.
         path: PathBuf,

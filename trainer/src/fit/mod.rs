@@ -16,6 +16,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ser_runtime::bundle::MANIFEST_FILE;
 use serde_json::{Map, Value, json};
 
 use self::budget::BudgetError;
@@ -27,6 +28,7 @@ use crate::data::folds::{self, FoldError};
 use crate::data::task::{Task, TaskError};
 use crate::device::{Chosen, DeviceError};
 use crate::evaluate::Scores;
+use crate::export::BUNDLE_DIR;
 use crate::model::{FitOutcome, HeldOut, ModelError};
 use crate::nn::BackendError;
 use crate::progress::Progress;
@@ -91,6 +93,12 @@ pub enum FitError {
         /// Folder of the run.
         path: PathBuf,
     },
+    /// The folder holds a model.
+    #[error("{} holds a finished model: --overwrite replaces it, or choose another folder with -o", path.display())]
+    Finished {
+        /// Folder of the run.
+        path: PathBuf,
+    },
     /// `metrics.jsonl` lost lines that the checkpoint counted.
     #[error("{}: {found} bytes, but the checkpoint was written after {expected}: it was cut or replaced since; start anew with --overwrite", path.display())]
     MetricsCut {
@@ -112,7 +120,7 @@ pub enum FitError {
         source: serde_json::Error,
     },
     /// Reading or writing failed.
-    #[error("cannot {action} {}: {source}{}", path.display(), atomic::write_hint(source))]
+    #[error("cannot {action} {}: {source}{}", path.display(), atomic::hint(action, source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -188,6 +196,20 @@ impl std::fmt::Debug for FitOptions<'_> {
     }
 }
 
+/// Whether a run may begin in `out`: worth asking before tables are read.
+///
+/// # Errors
+/// [`FitError::Finished`] where a model is there and neither `resume` nor `overwrite` is asked for.
+pub fn check_free(out: &Path, resume: bool, overwrite: bool) -> Result<(), FitError> {
+    let bundle = out.join(BUNDLE_DIR).join(MANIFEST_FILE);
+    if !resume && !overwrite && bundle.exists() {
+        return Err(FitError::Finished {
+            path: out.to_owned(),
+        });
+    }
+    Ok(())
+}
+
 /// Trains on `table` as `config` says and returns what export needs.
 ///
 /// # Errors
@@ -221,7 +243,12 @@ pub fn fit(
                 path: out.to_owned(),
             });
         }
-        _ => None,
+        Some(_) => {
+            return Err(FitError::Finished {
+                path: out.to_owned(),
+            });
+        }
+        None => None,
     };
     let mut training = Training::new(config, &task, split.clone(), &options.device.device)?;
     let mut metrics = match start {

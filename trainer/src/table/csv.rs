@@ -1,94 +1,61 @@
 //! Feature tables as delimited text: our own, openSMILE's, and any other with a header line.
 //!
-//! The delimiter is the one of `,` `;` tab that the header line holds most of. Our own tables begin with a
-//! comment line that names feature set and extractor version.
+//! Read by [`TextTable`], as every table of text. Our own tables begin with a comment line that names feature
+//! set and extractor version.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::columns::Layout;
 use super::rows::{PartialTable, RowSink};
-use super::{ColumnMap, FeatureSetTag, FeatureTable, MetaField, TableError};
+use super::{FeatureSetTag, FeatureTable, MetaField, ReadOptions, TableError};
+use crate::data::text::{Numbers, TextTable};
 
 /// How the comment line of our own tables begins.
 const COMMENT: &str = "# ser-edge feature table;";
 
-pub(super) fn read(path: &Path, map: &ColumnMap) -> Result<PartialTable, TableError> {
-    let io = |source| TableError::Io {
-        path: path.to_owned(),
-        action: "read",
-        source,
-    };
-    let file = File::open(path).map_err(io)?;
-    read_from(path, BufReader::new(file), map)
-}
-
-/// Reads from any source; `path` is for messages.
-pub(super) fn read_from(
-    path: &Path,
-    mut source: impl BufRead,
-    map: &ColumnMap,
-) -> Result<PartialTable, TableError> {
-    let io = |source| TableError::Io {
-        path: path.to_owned(),
-        action: "read",
-        source,
-    };
-    let malformed = |message| TableError::Malformed {
-        path: path.to_owned(),
-        message,
-    };
-
-    let mut lines_before = 0;
-    let mut header = read_line(&mut source).map_err(io)?;
-    if header.starts_with(b"\xef\xbb\xbf") {
-        header.drain(..3);
-    }
-    let mut tag = FeatureSetTag::custom();
-    if header.starts_with(COMMENT.as_bytes()) {
-        tag = parse_comment(&String::from_utf8_lossy(&header)).map_err(malformed)?;
-        header = read_line(&mut source).map_err(io)?;
-        lines_before = 1;
-    }
-    if header.iter().all(u8::is_ascii_whitespace) {
-        return Err(TableError::Empty {
+pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<PartialTable, TableError> {
+    let mut text = TextTable::open(path)?;
+    let delimiter = text.delimiter();
+    let mut lines = text.comments().iter();
+    let mut lost = None;
+    let stated = lines.find_map(|line| match line.strip_prefix('"') {
+        None => line
+            .starts_with(COMMENT)
+            .then(|| parse_comment(line).map(Some)),
+        Some(_) => {
+            let restored = restored(line, delimiter);
+            restored.starts_with(COMMENT).then(|| {
+                let stated = parse_comment(&restored);
+                lost = stated.as_ref().err().cloned();
+                Ok(stated.ok())
+            })
+        }
+    });
+    let stated = stated
+        .transpose()
+        .map_err(|message| TableError::Malformed {
             path: path.to_owned(),
-            what: "it has no header line",
-        });
-    }
-    let delimiter = guess_delimiter(&header);
-    let mut reader = ::csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(delimiter)
-        .from_reader(io::Cursor::new(header).chain(source));
-
-    let mut record = ::csv::StringRecord::new();
-    let mut sink: Option<RowSink<'_>> = None;
+            message,
+        })?;
+    let stated = stated.flatten();
+    let claimed = stated.clone().unwrap_or_else(FeatureSetTag::custom);
+    let layout = Layout::new(path, text.header().to_vec(), options, claimed)?;
+    let numbers = Numbers::new(delimiter);
+    let mut sink = RowSink::new(path, layout, options.skip_broken, numbers);
     loop {
-        let more = reader
-            .read_record(&mut record)
-            .map_err(|e| csv_error(path, e, lines_before))?;
-        if !more {
-            break;
-        }
-        let line = record.position().map_or(0, ::csv::Position::line) + lines_before;
-        match &mut sink {
-            None => {
-                let columns = record.iter().map(|c| c.trim().to_owned()).collect();
-                sink = Some(RowSink::new(path, Layout::new(path, columns, map)?));
-            }
-            Some(sink) => sink.push(line, record.len(), record.iter())?,
+        match text.next_row() {
+            Ok(Some(row)) => sink.push(row.line, row.cells())?,
+            Ok(None) => break,
+            Err(error) => sink.broken(error.into())?,
         }
     }
-    match sink {
-        Some(sink) => sink.finish(tag),
-        None => Err(TableError::Empty {
-            path: path.to_owned(),
-            what: "it has no header line",
-        }),
-    }
+    let mut table = sink.finish(stated.map(|tag| (tag, None)))?;
+    table.notes.extend(text.odd());
+    table.notes.extend(lost.map(|why| {
+        format!("another program changed the line that says what the table is, so its columns speak for themselves ({why})")
+    }));
+    Ok(table)
 }
 
 pub(super) fn write(table: &FeatureTable, path: &Path) -> Result<(), TableError> {
@@ -130,32 +97,24 @@ pub(super) fn write(table: &FeatureTable, path: &Path) -> Result<(), TableError>
     })
 }
 
-/// One line with its line ending; empty at the end of the file.
-fn read_line(source: &mut impl BufRead) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    source.read_until(b'\n', &mut line)?;
-    Ok(line)
-}
-
-fn guess_delimiter(header: &[u8]) -> u8 {
-    let mut best = (0, b',');
-    for delimiter in [b',', b';', b'\t'] {
-        let mut quoted = false;
-        let mut count = 0;
-        for &byte in header {
-            quoted ^= byte == b'"';
-            count += usize::from(byte == delimiter && !quoted);
-        }
-        if count > best.0 {
-            best = (count, delimiter);
-        }
+/// The comment line as it was before a spreadsheet took its commas for those between cells.
+fn restored(line: &str, delimiter: u8) -> String {
+    let mut reader = ::csv::ReaderBuilder::new()
+        .has_headers(false)
+        .delimiter(delimiter)
+        .from_reader(line.as_bytes());
+    let mut record = ::csv::StringRecord::new();
+    match reader.read_record(&mut record) {
+        Ok(true) => record.iter().collect::<Vec<_>>().join(","),
+        _ => line.to_owned(),
     }
-    best.1
 }
 
 fn parse_comment(line: &str) -> Result<FeatureSetTag, String> {
     let mut tag = FeatureSetTag::custom();
-    for part in line[COMMENT.len()..].split(';') {
+    // A spreadsheet fills the line up to the width of the table.
+    let stated = line[COMMENT.len()..].trim_end_matches([',', ';', '\t', '"', ' ']);
+    for part in stated.split(';') {
         match part.trim().split_once('=') {
             Some(("feature_set", id)) if !id.is_empty() => tag.id = id.to_owned(),
             Some(("extractor", "")) => tag.extractor_version = None,
@@ -175,26 +134,4 @@ fn parse_comment(line: &str) -> Result<FeatureSetTag, String> {
         }
     }
     Ok(tag)
-}
-
-fn csv_error(path: &Path, error: ::csv::Error, lines_before: u64) -> TableError {
-    let line = error.position().map_or(0, ::csv::Position::line) + lines_before;
-    match error.into_kind() {
-        ::csv::ErrorKind::Io(source) => TableError::Io {
-            path: path.to_owned(),
-            action: "read",
-            source,
-        },
-        ::csv::ErrorKind::Utf8 { err, .. } => TableError::Malformed {
-            path: path.to_owned(),
-            message: format!(
-                "line {line}: field {} is not UTF-8 text; is this a CSV file?",
-                err.field() + 1
-            ),
-        },
-        other => TableError::Malformed {
-            path: path.to_owned(),
-            message: format!("line {line}: {other:?}"),
-        },
-    }
 }

@@ -5,9 +5,17 @@ use std::path::{Path, PathBuf};
 
 use regex_lite::Regex;
 
-use super::{ColumnMap, FeatureTable, MetaField, PartialMeta, PartialTable, TableError};
+use super::advice::some;
+use super::columns::names_a_key;
+use super::join::join_reads;
+use super::{
+    Duplicates, FeatureTable, MetaField, PartialMeta, PartialTable, Read, ReadOptions, TableError,
+};
 use crate::Error;
 use crate::corpus::{Corpus, Utterance};
+
+/// How far apart two times are that are meant to be the same, in seconds.
+const SAME_TIME_S: f64 = 2e-3;
 
 /// How rows of the table find their lines in the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -22,8 +30,10 @@ pub enum Join {
 /// Where the fields come from that the table itself lacks.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
-    /// Which column is what.
-    pub columns: ColumnMap,
+    /// How the tables are read.
+    pub read: ReadOptions,
+    /// What to do with recordings that are in several of them.
+    pub duplicates: Duplicates,
     /// A CSV file with path, speaker, emotion and, where known, corpus, session, gender.
     pub manifest: Option<PathBuf>,
     /// How its lines are found.
@@ -38,33 +48,55 @@ pub struct ImportOptions {
     pub labels: Option<BTreeSet<String>>,
 }
 
-/// A foreign table made whole.
+/// Foreign tables made whole, as one.
 #[derive(Debug, Clone)]
 pub struct Imported {
-    /// The table.
-    pub table: FeatureTable,
-    /// Columns of the file that were passed over.
-    pub ignored: Vec<String>,
+    /// The table, and what was found on the way.
+    pub read: Read,
     /// Rows left out, by label.
     pub left_out: BTreeMap<String, usize>,
 }
 
-/// Reads a table of any origin and fills in what it does not say of its rows.
+/// Reads tables of any origin, fills in what they do not say of their rows, and joins them.
 ///
-/// What the table says itself stands; a manifest that says otherwise is an error, not a correction.
+/// What a table says itself stands; a manifest that says otherwise is an error, not a correction.
 ///
 /// # Errors
-/// [`Error`] from the table or the manifest; a row that the manifest does not have or contradicts; a path
-/// that the pattern does not match; a speaker or emotion that nothing tells.
-pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, Error> {
-    let mut partial = PartialTable::read(path, &options.columns)?;
-    let ignored = std::mem::take(&mut partial.ignored);
+/// [`Error`] from the tables or the manifest; a row that the manifest does not have or contradicts; a path
+/// that the pattern does not match; a speaker or emotion that nothing tells; tables that cannot be joined.
+pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Result<Imported, Error> {
+    let manifest = options.manifest.as_deref();
+    let manifest = manifest
+        .map(|file| Ok::<_, Error>((file, Corpus::read(file)?)))
+        .transpose()?;
+    let mut reads = Vec::with_capacity(paths.len());
+    for path in paths {
+        reads.push(complete(path, manifest.as_ref(), options)?);
+    }
+    let mut read = join_reads(paths, reads, options.duplicates)?;
+    if options.corpus.is_none() {
+        read.notes.extend(same_names(&read.table));
+    }
+    let whole = match paths {
+        [one] => one.clone(),
+        _ => PathBuf::from("the tables"),
+    };
+    let left_out = select(&whole, &mut read.table, options)?;
+    Ok(Imported { read, left_out })
+}
+
+/// Reads one table and fills in what it does not say.
+fn complete(
+    path: &Path,
+    manifest: Option<&(&Path, Corpus)>,
+    options: &ImportOptions,
+) -> Result<Read, Error> {
+    let mut partial = PartialTable::read(path, &options.read)?;
     if let Some(pattern) = &options.from_path {
         fill_from_path(path, &mut partial.meta, pattern)?;
     }
-    if let Some(file) = &options.manifest {
-        let manifest = Corpus::read(file)?;
-        fill_from_manifest(path, &mut partial.meta, file, &manifest, options.join)?;
+    if let Some((file, manifest)) = manifest {
+        fill_from_manifest(path, &mut partial, file, manifest, options.join)?;
     }
     let stem = path
         .file_stem()
@@ -74,13 +106,38 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, Error> {
     for m in &mut partial.meta {
         m.corpus.get_or_insert_with(|| corpus.to_owned());
     }
-    let mut table = partial.into_table(path)?;
-    let left_out = select(path, &mut table, options)?;
-    Ok(Imported {
+    let ignored = std::mem::take(&mut partial.ignored);
+    let notes = std::mem::take(&mut partial.notes);
+    let mut broken = std::mem::take(&mut partial.broken);
+    let (table, nameless) = partial.into_table(path, options.read.skip_broken)?;
+    broken.extend(nameless);
+    Ok(Read {
         table,
         ignored,
-        left_out,
+        notes,
+        broken,
+        dropped: Vec::new(),
     })
+}
+
+/// A note if speakers of two corpora have the same names: they count as different people.
+fn same_names(all: &FeatureTable) -> Option<String> {
+    let mut corpus: HashMap<&str, &str> = HashMap::new();
+    let mut twice: BTreeSet<&str> = BTreeSet::new();
+    let mut example = None;
+    for m in &all.meta {
+        let first = corpus.entry(&m.speaker).or_insert(&m.corpus);
+        if *first != m.corpus {
+            twice.insert(&m.speaker);
+            example = example.or(Some((*first, m.corpus.as_str())));
+        }
+    }
+    let (a, b) = example?;
+    Some(format!(
+        "speakers of corpus {a} and corpus {b} have the same names ({}) and count as different people; if they are the same, give both \
+         tables one --corpus-name",
+        some(twice)
+    ))
 }
 
 /// Sets a field that nobody has set, or compares it with what stands there.
@@ -142,8 +199,8 @@ fn fill_from_path(
             "the pattern has no named group, such as (?<speaker>[0-9]+)".to_owned(),
         ));
     }
-    for (i, m) in meta.iter_mut().enumerate() {
-        let row = i + 1;
+    for m in meta {
+        let row = m.row;
         let Some(recording) = m.path.clone() else {
             return Err(bad(format!(
                 "row {row} has no path that the pattern could be searched in"
@@ -187,7 +244,7 @@ fn place(meta: &mut PartialMeta, field: MetaField) -> &mut Option<String> {
 
 fn fill_from_manifest(
     path: &Path,
-    meta: &mut [PartialMeta],
+    table: &mut PartialTable,
     file: &Path,
     manifest: &Corpus,
     join: Join,
@@ -196,6 +253,11 @@ fn fill_from_manifest(
         path: path.to_owned(),
         message,
     };
+    let key = table.ignored.iter().find(|c| names_a_key(c));
+    let key = key.map_or(String::new(), |key| {
+        format!("if column \"{key}\" names it, add --column path={key}; ")
+    });
+    let meta = &mut table.meta;
     let lines: Vec<&Utterance> = match join {
         Join::Order => {
             if manifest.utterances.len() != meta.len() {
@@ -210,23 +272,23 @@ fn fill_from_manifest(
         }
         Join::Name => {
             let index = NameIndex::new(manifest);
-            let find = |(i, m): (usize, &PartialMeta)| {
-                let row = i + 1;
+            let find = |m: &PartialMeta| {
+                let row = m.row;
                 let recording = m.path.as_deref().ok_or_else(|| {
-                    bad(format!("row {row} names no recording to look up in the manifest; if both are in one order, use --join order"))
+                    bad(format!(
+                        "row {row} names no recording to look up in the manifest; {key}if both are in one order, use --join order"
+                    ))
                 })?;
                 index
-                    .find(recording)
+                    .find(recording, m.start_s)
                     .map_err(|e| bad(format!("row {row}: {recording:?} {e} {}", file.display())))
             };
-            meta.iter()
-                .enumerate()
-                .map(find)
-                .collect::<Result<_, _>>()?
+            meta.iter().map(find).collect::<Result<_, _>>()?
         }
     };
     let source = file.display().to_string();
-    for (i, (m, u)) in meta.iter_mut().zip(lines).enumerate() {
+    for (m, u) in meta.iter_mut().zip(lines) {
+        let row = m.row;
         if join == Join::Order || m.path.is_none() {
             m.path = Some(u.path.to_string_lossy().into_owned());
         }
@@ -239,7 +301,7 @@ fn fill_from_manifest(
             (MetaField::Emotion, Some(u.emotion.as_str())),
         ];
         for (field, value) in known {
-            fill(path, i + 1, field, place(m, field), value, &source)?;
+            fill(path, row, field, place(m, field), value, &source)?;
         }
     }
     Ok(())
@@ -247,43 +309,55 @@ fn fill_from_manifest(
 
 /// Lines of a manifest by path and by file name.
 struct NameIndex<'a> {
-    by_path: HashMap<&'a Path, &'a Utterance>,
+    by_path: HashMap<String, Vec<&'a Utterance>>,
     by_stem: HashMap<String, Vec<&'a Utterance>>,
 }
 
 impl<'a> NameIndex<'a> {
     fn new(manifest: &'a Corpus) -> Self {
-        let mut by_stem: HashMap<String, Vec<&Utterance>> = HashMap::new();
+        let mut index = Self {
+            by_path: HashMap::new(),
+            by_stem: HashMap::new(),
+        };
         for u in &manifest.utterances {
-            by_stem.entry(stem(&u.path)).or_default().push(u);
+            let path = u.path.to_string_lossy().replace('\\', "/");
+            let stem = stem(&path);
+            index.by_stem.entry(stem).or_default().push(u);
+            index.by_path.entry(path).or_default().push(u);
         }
-        Self {
-            by_path: manifest
-                .utterances
-                .iter()
-                .map(|u| (u.path.as_path(), u))
-                .collect(),
-            by_stem,
-        }
+        index
     }
 
-    fn find(&self, recording: &str) -> Result<&'a Utterance, String> {
-        let path = Path::new(recording);
-        if let Some(u) = self.by_path.get(path) {
-            return Ok(u);
+    /// The line of a recording, of its segment that begins at `start_s` if there are several.
+    fn find(&self, recording: &str, start_s: Option<f32>) -> Result<&'a Utterance, String> {
+        let path = recording.replace('\\', "/");
+        let lines = match self.by_path.get(&path) {
+            Some(lines) => lines,
+            None => match self.by_stem.get(&stem(&path)) {
+                Some(lines) => lines,
+                None => return Err("is not in".to_owned()),
+            },
+        };
+        if let [one] = lines[..] {
+            return Ok(one);
         }
-        match self.by_stem.get(&stem(path)).map(Vec::as_slice) {
-            Some([one]) => Ok(one),
-            Some(many) => Err(format!("fits {} lines of", many.len())),
-            None => Err("is not in".to_owned()),
+        let begins = |u: &&&Utterance| {
+            let start = u.segment.map_or(0.0, |s| s.start_s);
+            start_s.is_some_and(|s| (f64::from(s) - start).abs() <= SAME_TIME_S)
+        };
+        let mut hits = lines.iter().filter(begins);
+        match (hits.next(), hits.next()) {
+            (Some(one), None) => Ok(one),
+            _ => Err(format!("fits {} lines of", lines.len())),
         }
     }
 }
 
-fn stem(path: &Path) -> String {
-    path.file_stem()
-        .map(|s| s.to_string_lossy().into_owned())
-        .unwrap_or_default()
+/// The file name without its folder and ending.
+fn stem(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let name = Path::new(name).file_stem().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// Renames and selects labels; one that does not occur is refused.

@@ -1,26 +1,64 @@
 //! Feature tables: one row of features per utterance, with who speaks and what emotion it is.
 //!
-//! A table is read from Parquet, CSV or ARFF by its file extension, whether this crate wrote it or not, and
-//! may be of any width. Every value is finite and every row has a speaker and an emotion: a
-//! [`FeatureTable`] that breaks this cannot be read or written.
+//! A table is read from Parquet, ARFF or text in columns, whichever its contents are, whether this crate wrote it
+//! or not, and may be of any width; columns that bear all names of a built-in feature set are that set. Every
+//! value is finite and every row has a speaker and an emotion: a [`FeatureTable`] that breaks this cannot be
+//! read or written.
 
+mod advice;
 mod arff;
+mod cells;
+mod clean;
 mod columns;
 mod csv;
 mod doubts;
+mod error;
+mod format;
 mod import;
+mod join;
+mod known;
 mod parquet;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ser_runtime::hearing::HearingInfo;
 use sha2::{Digest, Sha256};
 
-pub use columns::{ColumnMap, MetaField};
+use self::format::Format;
+pub use columns::{ColumnMap, MetaField, WantedSet};
+pub use error::TableError;
 pub use import::{ImportOptions, Imported, Join, import};
+pub use join::{Duplicates, Joined, join, read_all};
 pub use rows::{PartialMeta, PartialTable};
+
+/// How a table is to be read; the default goes by its contents alone and wants every row whole.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// Which column is what.
+    pub columns: ColumnMap,
+    /// Which feature set the columns are to be.
+    pub feature_set: WantedSet,
+    /// Leave out rows that are not whole instead of failing: a value that is missing, NaN or no number, too few
+    /// cells, no label.
+    pub skip_broken: bool,
+}
+
+/// A table and what was found on the way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    /// The table.
+    pub table: FeatureTable,
+    /// Columns that were passed over.
+    pub ignored: Vec<String>,
+    /// What was understood in another way than it stands there.
+    pub notes: Vec<String>,
+    /// What was wrong with each row that was left out.
+    pub broken: Vec<String>,
+    /// Recordings that were in a table before this one, for [`Duplicates::KeepFirst`].
+    pub dropped: Vec<String>,
+}
 
 /// Where the feature columns of a table come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,188 +141,43 @@ pub struct FeatureTable {
     pub meta: Vec<RowMeta>,
 }
 
-/// Why a feature table could not be read or written. Rows are counted from 1, the first below the header.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TableError {
-    /// Reading or writing failed.
-    #[error("cannot {action} {}: {source}{}", path.display(), crate::atomic::write_hint(source))]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// "read" or "write".
-        action: &'static str,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// Neither Parquet nor CSV nor ARFF.
-    #[error("{}: cannot tell the table's format from its name; use one ending in .parquet, .csv or .arff", path.display())]
-    UnknownFormat {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The format can be read but not written.
-    #[error("{}: ARFF tables can be read, not written; write .parquet or .csv", path.display())]
-    ReadOnlyFormat {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No header, or no row below it.
-    #[error("{}: the table is empty: {what}", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-        /// What is missing.
-        what: &'static str,
-    },
-    /// The file is not what its extension says, or is damaged.
-    #[error("{}: {message}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong and where.
-        message: String,
-    },
-    /// A column that must be there is not.
-    #[error("{}: column \"{column}\" is missing{hint}", path.display())]
-    MissingColumn {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-        /// What to do about it.
-        hint: String,
-    },
-    /// Two columns of one name, or two that both look like the same field.
-    #[error("{}: {message}", path.display())]
-    DuplicateColumn {
-        /// The file.
-        path: PathBuf,
-        /// Which columns.
-        message: String,
-    },
-    /// A row is longer or shorter than the header.
-    #[error("{}: row {row} (line {line}) has {found} fields, the header has {expected}", path.display())]
-    Ragged {
-        /// The file.
-        path: PathBuf,
-        /// The row.
-        row: usize,
-        /// The line in the file.
-        line: u64,
-        /// Fields in the header.
-        expected: usize,
-        /// Fields in the row.
-        found: usize,
-    },
-    /// A cell that should hold a number does not.
-    #[error("{}: row {row}, column \"{column}\": {text:?} is not a number (if the column is no feature, drop it: ser-train import --drop {column:?})", path.display())]
-    NotANumber {
-        /// The file.
-        path: PathBuf,
-        /// The row.
-        row: usize,
-        /// The column.
-        column: String,
-        /// The cell.
-        text: String,
-    },
-    /// A value is NaN, infinite or missing.
-    #[error("{}: row {row}, column \"{column}\": the value is {value}; features must be finite numbers", path.display())]
-    NotFinite {
-        /// The file.
-        path: PathBuf,
-        /// The row.
-        row: usize,
-        /// The column.
-        column: String,
-        /// "NaN", "infinite", "missing" …
-        value: String,
-    },
-    /// A row without speaker, emotion or path.
-    #[error("{}: row {row} has no {field}{hint}", path.display())]
-    MissingField {
-        /// The file.
-        path: PathBuf,
-        /// The row.
-        row: usize,
-        /// The field.
-        field: &'static str,
-        /// What to do about it.
-        hint: String,
-    },
-    /// The table says one thing of a row and the manifest (or the path) another.
-    #[error("{}: row {row}: {message}; to go by the latter, drop the column", path.display())]
-    Conflict {
-        /// The table.
-        path: PathBuf,
-        /// The row.
-        row: usize,
-        /// Which field, and what each says.
-        message: String,
-    },
-    /// The table cannot be joined with what is to complete it.
-    #[error("{}: {message}", path.display())]
-    Join {
-        /// The table.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-    },
-    /// The table breaks what [`FeatureTable`] promises (a defect of the caller, found before writing).
-    #[error("{}: the table is inconsistent: {message}", path.display())]
-    Inconsistent {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-    },
-}
-
-/// The file formats, by extension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Parquet,
-    Csv,
-    Arff,
-}
-
-impl Format {
-    fn of(path: &Path) -> Result<Self, TableError> {
-        let extension = path
-            .extension()
-            .and_then(|e| e.to_str())
-            .map(str::to_ascii_lowercase);
-        match extension.as_deref() {
-            Some("parquet") => Ok(Self::Parquet),
-            Some("csv" | "tsv") => Ok(Self::Csv),
-            Some("arff") => Ok(Self::Arff),
-            _ => Err(TableError::UnknownFormat {
-                path: path.to_owned(),
-            }),
-        }
-    }
-}
-
 impl FeatureTable {
-    /// Reads a table in the format that the extension names (`.parquet`, `.csv`, `.tsv`, `.arff`).
+    /// Reads a table, whatever its format (Parquet, CSV and the like, ARFF), with the default options.
     ///
     /// Columns named like a [`MetaField`] describe the row; all others are features.
     ///
     /// # Errors
     /// [`TableError`]; a missing speaker or emotion, a NaN or a text in a feature column among them.
     pub fn read(path: &Path) -> Result<Self, TableError> {
-        let partial = PartialTable::read(path, &ColumnMap::default())?;
-        let written = partial.sha256.clone();
-        let table = partial.into_table(path)?;
+        Self::read_with(path, &ReadOptions::default()).map(|read| read.table)
+    }
+
+    /// Reads a table and says what was found on the way.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), for what `options` do not allow.
+    pub fn read_with(path: &Path, options: &ReadOptions) -> Result<Read, TableError> {
+        let mut partial = PartialTable::read(path, options)?;
+        let written = partial.written.take();
+        let ignored = std::mem::take(&mut partial.ignored);
+        let notes = std::mem::take(&mut partial.notes);
+        let mut broken = std::mem::take(&mut partial.broken);
+        let (table, nameless) = partial.into_table(path, options.skip_broken)?;
+        broken.extend(nameless);
         match written {
-            Some(written) if written != table.sha256() => Err(TableError::Malformed {
+            Some(written) if !written.is(&table) => Err(TableError::Malformed {
                 path: path.to_owned(),
                 message: "the content does not fit the SHA-256 in its metadata: the file is damaged, or another \
                     program changed it (if that was meant, read it with ser-train import)"
                     .to_owned(),
             }),
-            _ => Ok(table),
+            _ => Ok(Read {
+                table,
+                ignored,
+                notes,
+                broken,
+                dropped: Vec::new(),
+            }),
         }
     }
 
@@ -294,12 +187,9 @@ impl FeatureTable {
     /// [`TableError`], also for a table that is inconsistent or holds a value that is not finite.
     pub fn write(&self, path: &Path) -> Result<(), TableError> {
         self.check(path)?;
-        match Format::of(path)? {
+        match Format::to_write(path)? {
             Format::Parquet => parquet::write(self, path),
-            Format::Csv => csv::write(self, path),
-            Format::Arff => Err(TableError::ReadOnlyFormat {
-                path: path.to_owned(),
-            }),
+            _ => csv::write(self, path),
         }
     }
 
@@ -308,118 +198,7 @@ impl FeatureTable {
     /// # Errors
     /// [`TableError::UnknownFormat`], [`TableError::ReadOnlyFormat`].
     pub fn check_writable(path: &Path) -> Result<(), TableError> {
-        match Format::of(path)? {
-            Format::Parquet | Format::Csv => Ok(()),
-            Format::Arff => Err(TableError::ReadOnlyFormat {
-                path: path.to_owned(),
-            }),
-        }
-    }
-
-    /// The rows of several tables, in their order. `feature_set` and columns must be the same; a recording may occur once.
-    ///
-    /// # Errors
-    /// [`TableError::Join`] naming the table that does not fit; [`TableError::Empty`] for no table at all.
-    pub fn join(tables: Vec<(&Path, Self)>) -> Result<Self, TableError> {
-        let mut tables = tables.into_iter();
-        let Some((first, mut all)) = tables.next() else {
-            return Err(TableError::Empty {
-                path: PathBuf::new(),
-                what: "there is no table",
-            });
-        };
-        let mut from: HashMap<(String, String, Option<u32>, Option<u32>), &Path> = HashMap::new();
-        let key = |m: &RowMeta| {
-            let start = m.start_s.map(f32::to_bits);
-            (m.corpus.clone(), m.path.clone(), start, m.copy)
-        };
-        from.extend(all.meta.iter().map(|m| (key(m), first)));
-        for (path, table) in tables {
-            all.check_same_columns(&table, path)?;
-            for meta in &table.meta {
-                if let Some(other) = from.insert(key(meta), path) {
-                    return Err(TableError::Join {
-                        path: path.to_owned(),
-                        message: format!(
-                            "{} of corpus {} is in {} already",
-                            meta.path,
-                            meta.corpus,
-                            other.display()
-                        ),
-                    });
-                }
-            }
-            all.rows += table.rows;
-            all.values.extend(table.values);
-            all.meta.extend(table.meta);
-        }
-        Ok(all)
-    }
-
-    /// Whether `other` (read from `path`) has the columns of this table, measured by the same extractor.
-    ///
-    /// # Errors
-    /// [`TableError::Join`] naming the first difference.
-    pub fn check_same_columns(&self, other: &Self, path: &Path) -> Result<(), TableError> {
-        let join = |message: String| {
-            Err(TableError::Join {
-                path: path.to_owned(),
-                message,
-            })
-        };
-        if self.feature_set.hearing != other.feature_set.hearing {
-            return join(format!(
-                "its recordings were heard otherwise ({}) than those of the tables before it ({}): extract all of them with the same options",
-                other.feature_set.hearing_json(),
-                self.feature_set.hearing_json()
-            ));
-        }
-        self.check_same_features(other, path)
-    }
-
-    /// Whether `other` (read from `path`) has the columns of this table, measured by the same extractor, however its
-    /// recordings were heard.
-    ///
-    /// # Errors
-    /// [`TableError::Join`] naming the first difference.
-    pub fn check_same_features(&self, other: &Self, path: &Path) -> Result<(), TableError> {
-        let join = |message: String| {
-            Err(TableError::Join {
-                path: path.to_owned(),
-                message,
-            })
-        };
-        let version = |t: &FeatureSetTag| (t.id.clone(), t.extractor_version.clone());
-        if version(&self.feature_set) != version(&other.feature_set) {
-            let show = |t: &FeatureSetTag| match &t.extractor_version {
-                Some(v) => format!("{} (extractor {v})", t.id),
-                None => t.id.clone(),
-            };
-            return join(format!(
-                "its feature set is {}, that of the tables before it {}: extract all of them with one version",
-                show(&other.feature_set),
-                show(&self.feature_set)
-            ));
-        }
-        let different = self
-            .names
-            .iter()
-            .zip(&other.names)
-            .position(|(a, b)| a != b);
-        match different {
-            Some(c) => join(format!(
-                "feature column {} is \"{}\", in the tables before it \"{}\"",
-                c + 1,
-                other.names[c],
-                self.names[c]
-            )),
-            None if self.names.len() != other.names.len() => join(format!(
-                "{} feature columns, the tables before it have {}",
-                other.names.len(),
-                self.names.len()
-            )),
-            None => Ok(()),
-        }
+        Format::to_write(path).map(|_| ())
     }
 
     /// The features of row `index`.

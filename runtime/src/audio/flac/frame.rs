@@ -99,8 +99,8 @@ impl Header {
         })
     }
 
-    /// Decodes the frame that `source` stands at: `planes` holds the samples of each channel. Returns
-    /// the frame's length in bytes, none of which is taken.
+    /// Decodes the frame that `source` stands at: `planes` holds the samples of each channel.
+    /// Returns the frame's length in bytes, none of which is taken.
     pub(super) fn decode(
         &self,
         source: &mut Source<'_>,

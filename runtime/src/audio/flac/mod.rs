@@ -1,7 +1,7 @@
 //! FLAC (RFC 9639), decoded frame by frame.
 //!
-//! A decoder of our own, because files in the wild must not lose samples over what does not matter: a
-//! tag behind the last frame, a wrong number of samples in the header, damage in the middle.
+//! A decoder of our own, because files in the wild must not lose samples over what does not matter:
+//! a tag behind the last frame, a wrong number of samples in the header, damage in the middle.
 
 mod bits;
 mod frame;
@@ -168,8 +168,8 @@ impl FlacReader {
         Ok(true)
     }
 
-    /// Decodes the next frame into the planes; `false` where there is none any more. What lies before
-    /// it is skipped, and silence set for what that held.
+    /// Decodes the next frame into the planes; `false` where there is none any more. What lies
+    /// before it is skipped, and silence set for what that held.
     fn next(
         &mut self,
         source: &mut Source<'_>,

@@ -116,7 +116,8 @@ pub(super) fn parse(
         valid = word(18);
         tag = word(24);
     }
-    // Sixteen bits may be called by any number from 9 to 16: the samples lie in whole bytes, shifted up.
+    // Sixteen bits may be called by any number from 9 to 16: the samples lie in whole bytes,
+    // shifted up.
     let encoding = match (tag, bits) {
         (1, 24) if usize::from(block) == 4 * usize::from(channels) => {
             return Err(source.unsupported(

@@ -1,8 +1,9 @@
 //! WAV: RIFF, RIFX, RF64 and BW64.
 //!
 //! A reader of our own, because files in the wild must not fail over what does not matter. Where a
-//! header is wrong it does what libsndfile and FFmpeg agree on: bits and channels count more than the
-//! block alignment, the data chunk's size more than the file's, the end of the file more than both.
+//! header is wrong it does what libsndfile and FFmpeg agree on: bits and channels count more than
+//! the block alignment, the data chunk's size more than the file's, the end of the file more than
+//! both.
 
 mod format;
 
@@ -173,7 +174,8 @@ impl WavReader {
         }
     }
 
-    /// Ends the data chunk, which had `rest` bytes after its last whole frame: looks at what follows.
+    /// Ends the data chunk, which had `rest` bytes after its last whole frame: looks at what
+    /// follows.
     fn leave(
         &self,
         source: &mut Source<'_>,
@@ -313,11 +315,11 @@ fn padding(
     size: u64,
     warnings: &mut Warnings,
 ) -> Result<(), AudioError> {
-    if size % 2 == 0 {
+    if size.is_multiple_of(2) {
         return Ok(());
     }
     let next = source.peek(9)?;
-    if is_chunk(next) && !next.get(1..).is_some_and(|next| is_chunk(next)) {
+    if is_chunk(next) && !next.get(1..).is_some_and(is_chunk) {
         return warnings.add(AudioWarning::Unpadded {
             chunk: id.escape_ascii().to_string(),
         });

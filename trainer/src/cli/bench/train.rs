@@ -29,7 +29,7 @@ use crate::nn::{
 #[derive(Debug, clap::Args)]
 pub struct TrainBench {
     /// Device of both: ours through burn, PyTorch's is the CPU beside `cpu` and CUDA beside a GPU
-    #[arg(long, value_enum, default_value = "cpu")]
+    #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
     /// Python that has PyTorch [default: python3, if it has]
     #[arg(long, value_name = "PATH")]

@@ -133,6 +133,9 @@ pub fn synthesise(
                 session: None,
                 gender: Some(if voice.female { "F" } else { "M" }.to_owned()),
                 emotion: mood.label().to_owned(),
+                segment: None,
+                channel: None,
+                split: None,
             })
         })
         .collect::<Result<Vec<_>, CorpusError>>()?;
