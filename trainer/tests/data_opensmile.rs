@@ -300,7 +300,7 @@ fn a_set_that_is_asked_for_or_stated_must_be_whole() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("1 of the 1582")
+        error.contains("asks for emobase2010, but 1 of the 1582")
             && error.contains("pcm_loudness_sma_maxPos")
             && error.contains("\"loud\""),
         "{error}"
