@@ -415,7 +415,7 @@ fn our_own_csv_comes_back_from_a_spreadsheet() {
             .replace(',', "\t")
             .replace('.', point)
             .replace('\t', delimiter);
-        let filled = delimiter.repeat(1590 - cells.len());
+        let filled = delimiter.repeat(1592 - cells.len());
         let text = format!("{}{filled}\r\n{rows}", cells.join(delimiter));
         assert_eq!(
             FeatureTable::read(&folder.file("s.csv", &text)).unwrap(),
