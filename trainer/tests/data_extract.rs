@@ -262,7 +262,8 @@ fn a_failing_write_loses_nothing() {
         let mut command = Command::new("bash");
         command
             .args(["-c", &script, "bash", program, "extract"])
-            .arg(voices.at("corpus.csv"));
+            .arg(voices.at("corpus.csv"))
+            .arg("--whole");
         command.arg("-o").arg(voices.at(output)).output().unwrap()
     };
     // 32 KiB: room for some rows of the journal, not for all.
