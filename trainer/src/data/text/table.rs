@@ -84,7 +84,8 @@ impl<R: Read> TextTable<R> {
             let text = trim(&text);
             if let Some(mark) = separator_line(text) {
                 delimiter = Some(mark);
-            } else if text.starts_with('#') {
+            } else if text.starts_with('#') || text.starts_with("\"# ") {
+                // A spreadsheet puts a comment into quotation marks if it holds some.
                 comments.push(text.to_owned());
             } else if !text.is_empty() {
                 break line;
@@ -304,7 +305,7 @@ impl<R: Read> TextTable<R> {
         self.delimiter
     }
 
-    /// Comment lines before the header, with their `#`.
+    /// Comment lines before the header, with their `#`, as they stand there.
     #[must_use]
     pub fn comments(&self) -> &[String] {
         &self.comments
