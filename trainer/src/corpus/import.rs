@@ -50,7 +50,7 @@ pub enum CorpusFormat {
     Manifest,
     /// Folders named after emotions: EMOTION/x.wav, SPEAKER/EMOTION/x.wav or EMOTION/SPEAKER/x.wav
     Folders,
-    /// Names that a regular expression with named groups takes apart: --pattern '(?<speaker>[^/_]+)_(?<emotion>[a-z]+)'
+    /// Names that a regular expression with named groups takes apart: `--pattern '(?<speaker>[^/_]+)_(?<emotion>[a-z]+)'`
     Pattern,
 }
 

@@ -155,7 +155,7 @@ pub enum TableError {
         /// What is wrong.
         message: String,
     },
-    /// The table breaks what [`FeatureTable`] promises (a defect of the caller, found before writing).
+    /// The table breaks what [`FeatureTable`](super::FeatureTable) promises (a defect of the caller, found before writing).
     #[error("{}: the table is inconsistent: {message}", path.display())]
     Inconsistent {
         /// The file.
