@@ -19,9 +19,14 @@ pub const VOICED_S: f32 = 0.1;
 /// Samples above this magnitude are not on the scale -1..1, 18 dB above which no recorder goes.
 pub const LARGEST_SAMPLE: f32 = 8.0;
 /// With less of its energy above [`BAND_HZ`], in dB, an utterance is flagged: a telephone's band.
-pub const NARROW_BAND_DB: f32 = -55.0;
-/// Corner of the high-pass behind [`Quality::narrow_band`], in Hz.
-pub const BAND_HZ: f32 = 5_000.0;
+pub const NARROW_BAND_DB: f32 = -50.0;
+/// Corner of the high-pass behind [`Quality::narrow_band`], in Hz. Measured on 120 recordings of
+/// EMO-DB and RAVDESS at 16 kHz: at least -31 dB of the energy lie above it, and at most -70 dB
+/// once they had been at 8 kHz. A filter of half the order lets so much of 3.5 to 4 kHz through that
+/// 7 % of the latter lie below -55 dB.
+pub const BAND_HZ: f32 = 5_500.0;
+/// Pairs of poles of that high-pass.
+const PAIRS: usize = 6;
 /// Lowest sampling rate, in Hz, at which there is a band above [`BAND_HZ`] to look at.
 const WIDE_HZ: u32 = 14_000;
 /// Time of a pitch frame, in seconds.
@@ -119,23 +124,23 @@ pub struct QualityMeter {
     band_squares: f64,
 }
 
-/// Butterworth high-pass of order 6 at [`BAND_HZ`]: three biquads in transposed form II. It passes
+/// Butterworth high-pass of order 12 at [`BAND_HZ`]: six biquads in transposed form II. It passes
 /// nothing where the rate holds no such band.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct HighPass {
     /// Gain of the numerator (1, -2, 1), and the denominator's two coefficients.
-    biquads: [[f32; 3]; 3],
-    state: [[f32; 2]; 3],
+    biquads: [[f32; 3]; PAIRS],
+    state: [[f32; 2]; PAIRS],
 }
 
 impl HighPass {
     fn new(sample_rate: u32) -> Self {
-        let mut biquads = [[0.0; 3]; 3];
+        let mut biquads = [[0.0; 3]; PAIRS];
         if sample_rate >= WIDE_HZ {
             let k = libm::tan(core::f64::consts::PI * f64::from(BAND_HZ) / f64::from(sample_rate));
             for (pair, biquad) in biquads.iter_mut().enumerate() {
-                // Angle of the pole pair from the negative real axis: 15, 45, 75 degrees.
-                let angle = core::f64::consts::PI * (2 * pair + 1) as f64 / 12.0;
+                // Angle of the pole pair from the negative real axis: 7.5, 22.5, … 82.5 degrees.
+                let angle = core::f64::consts::PI * (2 * pair + 1) as f64 / (4 * PAIRS) as f64;
                 let damping = 2.0 * libm::cos(angle) * k;
                 let norm = 1.0 / (1.0 + damping + k * k);
                 *biquad = [
@@ -147,7 +152,7 @@ impl HighPass {
         }
         Self {
             biquads,
-            state: [[0.0; 2]; 3],
+            state: [[0.0; 2]; PAIRS],
         }
     }
 
@@ -188,7 +193,7 @@ impl QualityMeter {
             squares: 0.0,
             band: HighPass {
                 biquads: self.band.biquads,
-                state: [[0.0; 2]; 3],
+                state: [[0.0; 2]; PAIRS],
             },
             band_squares: 0.0,
         };

@@ -11,7 +11,7 @@ mod sound;
 use core::fmt::{self, Write};
 
 use ser_features::{Config, FEATURE_COUNT, FeatureSet, Features};
-use ser_runtime::adapt::{self, AdaptConfig};
+use ser_runtime::adapt::{self, Adapt, AdaptConfig};
 use ser_runtime::cut::CutConfig;
 use ser_runtime::engine::Engine;
 use ser_runtime::engine::static_model::{StaticEngine, StaticModel};
@@ -114,27 +114,24 @@ impl Cost {
     }
 }
 
-type Live<'a> = LiveRecognizer<
-    StaticEngine<'a, &'a mut [f32]>,
-    &'a mut [f32],
-    &'a mut [f32],
-    &'a mut [f32],
-    Option<Selected<'a>>,
->;
+type Live<'a, A> =
+    LiveRecognizer<StaticEngine<'a, &'a mut [f32]>, &'a mut [f32], &'a mut [f32], &'a mut [f32], A>;
 
 /// The recogniser. Not inlined, and the last call makes the result where the caller wants it: what
 /// is moved on the way would lie on the stack for the whole run.
 #[inline(never)]
-fn make<'a>(
+fn make<'a, A: Adapt>(
     engine: StaticEngine<'a, &'a mut [f32]>,
-    adapter: Option<Selected<'a>>,
+    adapter: A,
     config: Config,
     live: LiveConfig,
     [extractor, codes, delay]: [&'a mut [f32]; 3],
-) -> Result<Live<'a>, LiveError> {
+) -> Result<Live<'a, A>, LiveError> {
     let decision = engine.model().decision();
-    let recognizer = Recognizer::new(config, engine, decision, extractor, codes)?;
-    LiveRecognizer::new(SAMPLE_RATE, recognizer, delay, live, adapter)
+    match Recognizer::new(config, engine, decision, extractor, codes) {
+        Ok(recognizer) => LiveRecognizer::new(SAMPLE_RATE, recognizer, delay, live, adapter),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Hears `sound` and prints what happens in it to `out`; `count` measures some work in
@@ -161,7 +158,12 @@ pub fn run(
     let adapter = if memory.adapt.is_empty() {
         None
     } else {
-        let made = Selected::new(parsed.clone(), memory.adapt, AdaptConfig::default());
+        let made = Selected::new(
+            parsed.selection(),
+            parsed.normaliser(),
+            memory.adapt,
+            AdaptConfig::default(),
+        );
         Some(made.map_err(|e| fail(out, "adaptation", &e))?)
     };
     let mut engine =

@@ -375,9 +375,11 @@ impl<'a> StaticModel<'a> {
     }
 
     /// Indices of the features that the model reads, ascending.
-    pub fn selection(&self) -> impl ExactSizeIterator<Item = usize> + DoubleEndedIterator + '_ {
-        let selection = self.selection;
-        (0..self.offset.len()).map(move |i| selection.get(i).map_or(i, |&index| index as usize))
+    pub fn selection(
+        &self,
+    ) -> impl ExactSizeIterator<Item = usize> + DoubleEndedIterator + Clone + use<'a> {
+        let (selection, count) = (self.selection, self.offset.len());
+        (0..count).map(move |i| selection.get(i).map_or(i, |&index| index as usize))
     }
 
     /// Groups of features that the model reads: those with a selected feature whose scale is not 0. All for a feature set that is not built in.
