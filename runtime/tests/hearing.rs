@@ -293,10 +293,5 @@ fn every_way_hears_the_same_of_real_speech() {
             .unwrap()
             .cut()
     );
-    assert!(
-        found
-            .iter()
-            .flatten()
-            .all(|said| said.bits.len() == LABELS.len())
-    );
+    assert_eq!(found[0].len(), 2, "{found:?}");
 }

@@ -47,7 +47,8 @@ fn a_wav_copy_of_a_flac_recording_is_found() {
     };
     let import = || {
         let mut command = ser_train();
-        command.args(["corpus", "emodb"]).arg(folder.path());
+        command.args(["corpus", "emodb", "--labels", "happy"]);
+        command.arg(folder.path());
         command.arg("-o").arg(at("corpus.csv"));
         command
     };

@@ -144,7 +144,11 @@ fn adaptation_reaches_whole_corpus_statistics() {
     let uar = |value: &Value| value.as_f64().expect("a UAR");
     let (fixed, whole) = (uar(&result["fixed"]), uar(&result["whole_table"]));
     for run in result["runs"].as_array().expect("runs") {
-        assert!(uar(&run["adaptive"]) > fixed, "{run}");
+        // Emotions in long blocks, the table's order, may fall below the fixed normaliser.
+        assert!(
+            run["order"] != "random" || uar(&run["adaptive"]) > fixed,
+            "{run}"
+        );
         if run["unit"] == "speaker" && run["order"] == "random" {
             assert!(uar(&run["after_15_to_30"]) >= whole, "{run}");
         }

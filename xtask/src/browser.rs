@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::shell::Result;
+use crate::sound_server::SoundServer;
 
 /// Debian's packages and the programs that they bring.
 pub const CHROMIUM: (&str, &str) = ("chromium", "/usr/bin/chromium");
@@ -21,7 +22,7 @@ pub const FIREFOX: (&str, &str) = ("firefox-esr", "/usr/bin/firefox-esr");
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A process that ends with the value.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -31,7 +32,8 @@ impl Drop for Running {
     }
 }
 
-fn start(command: &mut Command) -> Result<Running> {
+/// Starts a program that nobody reads from.
+pub fn start(command: &mut Command) -> Result<Running> {
     let name = command.get_program().to_string_lossy().into_owned();
     let quiet = command
         .stdin(Stdio::null())
@@ -119,25 +121,21 @@ impl Browser {
         })
     }
 
-    /// Headless Firefox, whose microphone gives a steady tone.
-    pub fn firefox(profile: &Path) -> Result<Self> {
+    /// Headless Firefox, whose microphone is that of `sound`.
+    pub fn firefox(profile: &Path, sound: &SoundServer) -> Result<Self> {
         fresh(profile)?;
         let port = free_port()?;
         let preferences = format!(
             "user_pref(\"marionette.port\", {port});\n\
-             user_pref(\"media.navigator.streams.fake\", true);\n\
              user_pref(\"media.navigator.permission.disabled\", true);\n\
              user_pref(\"datareporting.policy.dataSubmissionEnabled\", false);\n\
              user_pref(\"app.update.disabledForTesting\", true);\n"
         );
         let file = profile.join("user.js");
         fs::write(&file, preferences).map_err(|e| format!("{}: {e}", file.display()))?;
-        let process = start(
-            Command::new(FIREFOX.1)
-                .args(["--headless", "--marionette", "--no-remote", "--profile"])
-                .arg(profile)
-                .env("HOME", profile),
-        )?;
+        let mut command = Command::new(FIREFOX.1);
+        command.args(["--headless", "--marionette", "--no-remote", "--profile"]);
+        let process = start(sound.apply(command.arg(profile)))?;
         let mut stream = BufReader::new(connect(port)?);
         packet(&mut stream)?;
         let mut new = Self {

@@ -17,6 +17,7 @@ mod setup;
 mod shell;
 mod slurm;
 mod slurm_daemons;
+mod sound_server;
 mod suite;
 
 use std::process::ExitCode;

@@ -15,5 +15,6 @@ ser_example_recognise::program!(
     Mps2,
     ser_example_recognise::extractor_memory(10_000),
     4_096,
-    272
+    272,
+    ser_example_recognise::ADAPT
 );

@@ -69,7 +69,7 @@ pub struct Memory<'a> {
     pub codes: &'a mut [f32],
     /// The delay line: `live::memory_len` floats.
     pub delay: &'a mut [f32],
-    /// [`ADAPT`] floats.
+    /// [`ADAPT`] floats; without any there is no adaptation.
     pub adapt: &'a mut [f32],
 }
 
@@ -119,7 +119,7 @@ type Live<'a> = LiveRecognizer<
     &'a mut [f32],
     &'a mut [f32],
     &'a mut [f32],
-    Selected<'a>,
+    Option<Selected<'a>>,
 >;
 
 /// The recogniser. Not inlined, and the last call makes the result where the caller wants it: what
@@ -127,7 +127,7 @@ type Live<'a> = LiveRecognizer<
 #[inline(never)]
 fn make<'a>(
     engine: StaticEngine<'a, &'a mut [f32]>,
-    adapter: Selected<'a>,
+    adapter: Option<Selected<'a>>,
     config: Config,
     live: LiveConfig,
     [extractor, codes, delay]: [&'a mut [f32]; 3],
@@ -158,8 +158,12 @@ pub fn run(
     let rate = parsed.sample_rate().unwrap_or(DEFAULT_RATE);
     let cut = cut_within(memory.extractor.len(), &parsed, rate, set);
     let (as_trained, max_utterance_ms) = (parsed.cut_as(&cut), cut.max_utterance_ms);
-    let adapter = Selected::new(parsed.clone(), memory.adapt, AdaptConfig::default())
-        .map_err(|e| fail(out, "adaptation", &e))?;
+    let adapter = if memory.adapt.is_empty() {
+        None
+    } else {
+        let made = Selected::new(parsed.clone(), memory.adapt, AdaptConfig::default());
+        Some(made.map_err(|e| fail(out, "adaptation", &e))?)
+    };
     let mut engine =
         StaticEngine::new(parsed, memory.engine).map_err(|e| fail(out, "the engine", &e))?;
     let inference = inference(&mut engine, &mut count).map_err(|e| fail(out, "the engine", &e))?;
@@ -193,7 +197,9 @@ pub fn run(
     }
     live.finish(|event| printed = printed.and_then(|()| print(out, &event, labels.clone())));
     printed?;
-    writeln!(out, "learnt {:.3}", live.adapt().learnt())?;
+    if let Some(adapter) = live.adapt() {
+        writeln!(out, "learnt {:.3}", adapter.learnt())?;
+    }
     let cut = if as_trained { "as" } else { "not as" };
     writeln!(
         out,
@@ -308,16 +314,18 @@ fn details<'a>(
 /// The program of a board: `main` for the board and for a computer, around `CLIP` (a static array
 /// of samples) and `fn model() -> &'static [u8]`.
 ///
-/// `$machine` is the variant of `ser_qemu_support::Machine`; `$extractor`, `$engine` and `$codes`
-/// are floats of memory for the extractor, the engine, and code and probabilities.
+/// `$machine` is the variant of `ser_qemu_support::Machine`; `$extractor`, `$engine`, `$codes` and
+/// `$adapt` are floats of memory for the extractor, the engine, code and probabilities, and
+/// adaptation (0 for none).
 ///
 /// On a computer, the argument FILE writes the samples that are heard there, 16 bits each.
 #[macro_export]
 macro_rules! program {
-    ($machine:ident, $extractor:expr, $engine:literal, $codes:literal) => {
+    ($machine:ident, $extractor:expr, $engine:literal, $codes:literal, $adapt:expr) => {
         const EXTRACTOR: usize = $extractor;
         const ENGINE: usize = $engine;
         const CODES: usize = $codes;
+        const ADAPT: usize = $adapt;
         /// 620 ms: what is held back until a start or a pause is certain.
         const DELAY: usize = 62 * $crate::CHUNK;
 
@@ -342,7 +350,7 @@ macro_rules! program {
                 engine: &mut vec![0.0; ENGINE],
                 codes: &mut vec![0.0; CODES],
                 delay: &mut vec![0.0; DELAY],
-                adapt: &mut vec![0.0; $crate::ADAPT],
+                adapt: &mut vec![0.0; ADAPT],
             };
             let done = $crate::run(&mut text, model(), sound, memory, |work| {
                 work();
@@ -363,7 +371,7 @@ macro_rules! program {
             use panic_semihosting as _;
             use ser_qemu_support::{InstructionCounter, Machine, exit, linked_size, stack_high_water};
 
-            use super::{CLIP, CODES, DELAY, ENGINE, EXTRACTOR};
+            use super::{ADAPT, CLIP, CODES, DELAY, ENGINE, EXTRACTOR};
 
             #[entry]
             fn main() -> ! {
@@ -376,7 +384,7 @@ macro_rules! program {
                     singleton!(: [f32; ENGINE] = [0.0; ENGINE]),
                     singleton!(: [f32; CODES] = [0.0; CODES]),
                     singleton!(: [f32; DELAY] = [0.0; DELAY]),
-                    singleton!(: [f32; $crate::ADAPT] = [0.0; $crate::ADAPT]),
+                    singleton!(: [f32; ADAPT] = [0.0; ADAPT]),
                 ) else {
                     exit(false)
                 };

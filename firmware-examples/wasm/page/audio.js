@@ -103,7 +103,8 @@ export async function microphone(onSamples, onEnd) {
   });
   const context = new AudioContext();
   try {
-    await context.resume();
+    // Not awaited: where the computer has no audio output, Firefox never gets there.
+    context.resume();
     checked({ rate: context.sampleRate });
     const source = context.createMediaStreamSource(stream);
     source.connect(await tap(context, onSamples));

@@ -8,6 +8,8 @@ const WINDOW_S = 60;
 // Seconds of a recording that are recognised before the page gets its turn.
 const SLICE_S = 2;
 const QUIETEST_DB = -90;
+// After so long without a sample something is wrong.
+const DEAF_MS = 4000;
 
 const element = (id) => document.getElementById(id);
 const status = element('status');
@@ -221,6 +223,11 @@ async function listen() {
   button.textContent = 'Stop';
   button.setAttribute('aria-pressed', 'true');
   element('listening').hidden = false;
+  setTimeout(() => {
+    if (running === job && heard === 0) {
+      say('Nothing comes from the microphone. Is it in use elsewhere? Some browsers need an audio output, too.', true);
+    }
+  }, DEAF_MS);
   return say(`Listening to ${source.name || 'the microphone'} at ${rate} Hz.`);
 }
 

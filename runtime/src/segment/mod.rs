@@ -1,6 +1,6 @@
 //! Speech activity: cuts an endless stream into utterances, without a heap and in ten kilobytes of state.
 //!
-//! Two opinions must agree. The [`level`] of 10-ms frames must stand out of a noise floor: the minimum, over some five seconds, of
+//! Two opinions must agree. The level of 10-ms frames must stand out of a noise floor: the minimum, over some five seconds, of
 //! levels smoothed over 0.2 s (minimum statistics, after Martin 2001). And a detector of [voices](crate::voice), which rests unless
 //! something does stand out, must hear one. It looks a little ahead, so an utterance is reported some 0.2 s after it began; its start
 //! is the first frame that belongs to it all the same, and the caller keeps [`delay_len`] samples.

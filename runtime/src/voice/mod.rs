@@ -11,6 +11,10 @@ pub mod analysis;
 mod decimate;
 pub mod network;
 mod spectrum;
+#[allow(
+    clippy::approx_constant,
+    reason = "trained numbers, near a constant by chance"
+)]
 mod table;
 
 use analysis::Analysis;

@@ -18,7 +18,7 @@ use crate::fit::budget::{self, Choice, Rung};
 use crate::fit::{Control, FitError, FitOptions, check_free, fit};
 use crate::table::FeatureTable;
 
-use super::tables::TableOptions;
+use super::tables::{TABLES_ONLY, TableOptions};
 
 /// Arguments of `ser-train fit`.
 #[derive(Debug, clap::Args)]
@@ -63,10 +63,6 @@ pub struct Args {
     #[arg(long)]
     print_config: bool,
 }
-
-/// What a model of foreign features can do.
-const TABLES_ONLY: &str = "note: these columns are no feature set that this program measures: the model will take tables with them, not \
-     audio (for a model that takes audio: ser-train extract, or a table with all columns of emobase2010)";
 
 /// Set by Ctrl-C.
 static STOP: AtomicBool = AtomicBool::new(false);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use regex_lite::Regex;
 
 use super::corpus::{parse_pair, warn};
-use super::tables::{TableOptions, lines};
+use super::tables::{TABLES_ONLY, TableOptions, lines};
 use crate::data::checks::Described;
 use crate::table::{ColumnMap, FeatureTable, ImportOptions, Join, MetaField, ReadOptions, import};
 
@@ -81,7 +81,16 @@ pub fn run(args: Args) -> Result<(), crate::Error> {
     for line in lines(&imported.read) {
         println!("{line}");
     }
+    if table.feature_set.is_custom() {
+        println!("{TABLES_ONLY}");
+    }
     warn(&Described::table_findings(table, &[]));
+    if let [label] = &table.labels()[..] {
+        println!(
+            "note: every row has the label \"{label}\": a model needs a second one, from another table or another column (--column \
+             emotion=NAME)"
+        );
+    }
     for (label, count) in &imported.left_out {
         println!("left out: {count} × {label}");
     }

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use crate::table::{Duplicates, Read, ReadOptions, WantedSet, read_all};
 
+/// What a model of foreign features can do.
+pub const TABLES_ONLY: &str = "note: these columns are no feature set that this program measures: the model will take tables with them, not \
+     audio (for a model that takes audio: ser-train extract, or a table with all columns of emobase2010)";
+
 /// Lines of a kind that are printed one by one.
 const SHOWN: usize = 10;
 

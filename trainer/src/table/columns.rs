@@ -291,7 +291,8 @@ impl Layout {
         };
         match (options.feature_set, stated) {
             (WantedSet::Set(set), _) => {
-                return Err(refused("--feature-set asks for", set, ""));
+                let asked = format!("--feature-set asks for {}", set.id());
+                return Err(refused(&asked, set, ""));
             }
             (WantedSet::ByName, Some(set)) if options.columns.drop.is_empty() => {
                 let id = set.id();
