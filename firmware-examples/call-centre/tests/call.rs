@@ -118,8 +118,16 @@ fn a_dial_tone_is_no_utterance_and_teaches_nothing() {
     };
     let (with, without) = (labelled(&with), labelled(&without));
     assert_eq!(with.len(), without.len(), "{with:?}");
-    let said = |line: &serde_json::Value| (line["label"].clone(), line["probabilities"].clone());
-    assert_eq!(said(&with[0]), said(&without[0]));
+    assert_eq!(with[0]["label"], without[0]["label"]);
+    // The noise floor behind the tone is another, so the cut may move by some frames; had the tone
+    // taught the adaptation something, the numbers would be far apart.
+    let probabilities = |line: &serde_json::Value| line["probabilities"].as_object().cloned();
+    let (a, b) = (probabilities(&with[0]), probabilities(&without[0]));
+    for (label, p) in a.expect("probabilities") {
+        let other = b.as_ref().and_then(|b| b[&label].as_f64());
+        let apart = p.as_f64().zip(other).map(|(p, o)| (p - o).abs());
+        assert!(apart.is_some_and(|d| d < 0.1), "{label}: {apart:?}");
+    }
 }
 
 #[test]
